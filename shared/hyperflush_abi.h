@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hyperflush ABI, synchronous flush. Host and guest include this file; it
+ * needs only <stdint.h>.
+ *
+ * Discovery: a CPUID hypervisor leaf (searched from 0x40000000 in steps of
+ * 0x100 up to 0x40010000) whose EBX, ECX, EDX spell HF_SIGNATURE.
+ *
+ *   base+0  EAX highest leaf, EBX:ECX:EDX signature
+ *   base+1  EAX version, EBX features, ECX index of the hypercall-page MSR
+ *   base+2  EAX most vCPUs a set can name, EBX most ranges in a request,
+ *           ECX largest request in bytes
+ *
+ * Transport: WRMSR(page MSR, gpa | 1), gpa page aligned and in RAM, makes the
+ * host write a code page there; a call is a near CALL to its first byte.
+ * WRMSR(page MSR, 0) forgets it. Anything else is #GP.
+ *
+ * Registers: RAX call number, RDI gpa of the request, RSI its length in bytes.
+ * Result in RAX: 0 or a negative HF_E*. No other register changes. Callers
+ * run at CPL 0 (an OUT from CPL 3 must fault in the guest: IOPL 0, no I/O
+ * bitmap; the host refuses it besides with HF_EPERM).
+ *
+ * A request is copied once, validated whole, then carried out; a refused one
+ * has changed nothing.
+ */
+#ifndef HF_SHARED_HYPERFLUSH_ABI_H
+#define HF_SHARED_HYPERFLUSH_ABI_H
+
+#include <stdint.h>
+
+#define HF_VERSION   1u
+#define HF_SIGNATURE "HyperFlushHF" /* 12 bytes: EBX, ECX, EDX */
+
+#define HF_CPUID_MAX      2u /* base + 2 */
+#define HF_CPUID_FEATURES 1u
+#define HF_CPUID_LIMITS   2u
+
+/* base+1 EBX */
+#define HF_FEATURE_FLUSH        (1u << 0)
+#define HF_FEATURE_LOWER_HYPERV (1u << 1) /* plain flushes are served faster by Hyper-V calls */
+
+#define HF_MSR_HYPERCALL_PAGE 0x48460000u
+
+#define HF_MAX_VCPUS         4096u
+#define HF_BANK_BITS         64u
+#define HF_MAX_BANKS         (HF_MAX_VCPUS / HF_BANK_BITS)
+#define HF_MAX_RANGES        64u
+#define HF_MAX_REQUEST_BYTES 4096u
+
+/* X(id, number, "name") */
+#define HF_CALLS(X) X(FLUSH, 1, "flush")
+
+enum hf_call {
+#define HF_CALL_ENUM(id, number, name) HF_CALL_##id = number,
+	HF_CALLS(HF_CALL_ENUM)
+#undef HF_CALL_ENUM
+};
+
+/* X(id, value, "what the guest did wrong") */
+#define HF_ERRORS(X)                                              \
+	X(ENOSYS, -1, "no such call")                             \
+	X(EPERM, -2, "caller not at CPL 0")                       \
+	X(EFAULT, -3, "request not in guest RAM")                 \
+	X(ESIZE, -4, "length does not match the request's counts") \
+	X(EFLAGS, -5, "unknown flag, or a reserved field not zero") \
+	X(ESET, -6, "vCPU set malformed or names a vCPU that is not there") \
+	X(ERANGE, -7, "range wraps, is misaligned or not canonical")
+
+enum hf_error {
+	HF_OK = 0,
+#define HF_ERROR_ENUM(id, value, what) HF_##id = value,
+	HF_ERRORS(HF_ERROR_ENUM)
+#undef HF_ERROR_ENUM
+};
+
+/* hf_flush.set_kind */
+#define HF_SET_BANKS        0u /* the banks that follow; an empty set is a flush of nobody */
+#define HF_SET_ALL          1u
+#define HF_SET_ALL_BUT_SELF 2u
+
+/* hf_flush.flags */
+#define HF_FLUSH_STRONG (1u << 0) /* wait until each target's thread has left the host kernel */
+
+/* hf_range.scope */
+#define HF_SCOPE_LEAF    0u /* leaf entries changed */
+#define HF_SCOPE_TABLES  1u /* page tables were unlinked as well */
+#define HF_SCOPE_GLOBALS 2u /* global entries changed as well */
+
+#define HF_ROOT_ANY UINT64_MAX
+
+/* hf_range.page_shift */
+#define HF_PAGE_4K 12u
+#define HF_PAGE_2M 21u
+#define HF_PAGE_1G 30u
+
+/* hf_range.count */
+#define HF_COUNT_ALL UINT64_MAX /* the whole address space; start must be 0 */
+
+/*
+ * The request: this header, then popcount(bank_mask) banks of 64 vCPUs (bank
+ * of the lowest set bit first), then range_count ranges. Exactly that long.
+ * No range means: everything of every address space.
+ */
+struct hf_flush {
+	uint32_t flags;
+	uint16_t set_kind;
+	uint16_t range_count;
+	uint64_t bank_mask; /* bit b: vCPUs 64b to 64b+63 have a bank; 0 unless HF_SET_BANKS */
+	uint64_t reserved[2];
+};
+
+struct hf_range {
+	uint64_t root;  /* page-aligned gpa of the root table, or HF_ROOT_ANY */
+	uint64_t start; /* aligned to the page size, canonical */
+	uint64_t count; /* pages, at least 1, or HF_COUNT_ALL */
+	uint8_t page_shift;
+	uint8_t scope;
+	uint8_t reserved[6];
+};
+
+_Static_assert(sizeof(struct hf_flush) == 32, "ABI");
+_Static_assert(sizeof(struct hf_range) == 32, "ABI");
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest/boot/acpi.h"
+#include "guest/boot/bootinfo.h"
+#include "guest/cpu/paging.h"
+#include "guest/lib/print.h"
+#include "guest/lib/string.h"
+#include "shared/pvh_abi.h"
+
+#define LOW_RAM_END 0xa0000u
+
+/* Multiboot 0.6.96, the fields used. */
+#define MULTIBOOT_HAS_CMDLINE (1u << 2)
+#define MULTIBOOT_HAS_MEMMAP  (1u << 6)
+
+struct multiboot_info {
+	u32 flags;
+	u32 mem_lower, mem_upper;
+	u32 boot_device;
+	u32 cmdline;
+	u32 mods_count, mods_addr;
+	u32 syms[4];
+	u32 mmap_length, mmap_addr;
+};
+
+struct multiboot_entry {
+	u32 size; /* of the rest */
+	u64 addr, length;
+	u32 type; /* 1: RAM, as in PVH's map */
+} __attribute__((packed));
+
+static void add_region(struct boot_info *boot, u64 start, u64 size, u32 type)
+{
+	if (size == 0)
+		return;
+	if (boot->region_count == BOOT_MAX_REGIONS)
+		panic("boot: memory map has more than %d entries", BOOT_MAX_REGIONS);
+	if (start + size < start)
+		panic("boot: memory map entry %#llx + %#llx wraps", (unsigned long long)start,
+		      (unsigned long long)size);
+	boot->region[boot->region_count++] = (struct boot_region){ .start = start,
+								   .end = start + size,
+								   .ram = type == PVH_MEMMAP_RAM };
+}
+
+static void copy_cmdline(struct boot_info *boot, paddr_t text)
+{
+	if (strlcpy(boot->cmdline, phys_to_virt(text), sizeof(boot->cmdline)) >=
+	    sizeof(boot->cmdline))
+		panic("boot: command line longer than %d bytes", BOOT_CMDLINE_MAX - 1);
+}
+
+static void parse_pvh(struct boot_info *boot, paddr_t info)
+{
+	const struct pvh_start_info *si = phys_to_virt(info);
+	const struct pvh_memmap_entry *map = phys_to_virt(si->memmap_paddr);
+
+	boot->loader = "PVH";
+	if (si->magic != PVH_START_MAGIC || si->version < 1)
+		panic("boot: PVH start info has magic %#x, version %u", si->magic, si->version);
+	if (si->cmdline_paddr)
+		copy_cmdline(boot, si->cmdline_paddr);
+	for (u32 i = 0; i < si->memmap_entries; i++)
+		add_region(boot, map[i].addr, map[i].size, map[i].type);
+	boot->rsdp = si->rsdp_paddr;
+}
+
+static void parse_multiboot(struct boot_info *boot, paddr_t info)
+{
+	const struct multiboot_info *mb = phys_to_virt(info);
+
+	boot->loader = "multiboot";
+	if (!(mb->flags & MULTIBOOT_HAS_MEMMAP))
+		panic("boot: multiboot loader gives no memory map");
+	if (mb->flags & MULTIBOOT_HAS_CMDLINE)
+		copy_cmdline(boot, mb->cmdline);
+	for (u32 at = 0; at < mb->mmap_length;) {
+		const struct multiboot_entry *e = phys_to_virt((paddr_t)mb->mmap_addr + at);
+
+		add_region(boot, e->addr, e->length, e->type);
+		at += e->size + (u32)sizeof(e->size);
+	}
+	boot->rsdp = acpi_find_rsdp();
+}
+
+void boot_info_parse(struct boot_info *boot, u32 magic, paddr_t info)
+{
+	if (magic == PVH_START_MAGIC)
+		parse_pvh(boot, info);
+	else if (magic == MULTIBOOT_BOOT_MAGIC)
+		parse_multiboot(boot, info);
+	else
+		panic("boot: unknown loader, magic %#x", magic);
+}
+
+paddr_t boot_ram_end(const struct boot_info *boot)
+{
+	paddr_t end = 0;
+
+	for (u32 i = 0; i < boot->region_count; i++) {
+		if (boot->region[i].ram)
+			end = MAX(end, boot->region[i].end);
+	}
+	return MIN(end, DIRECT_MAP_LIMIT);
+}
+
+paddr_t boot_low_page(const struct boot_info *boot)
+{
+	for (u32 i = 0; i < boot->region_count; i++) {
+		const struct boot_region *r = &boot->region[i];
+		paddr_t page = ALIGN_DOWN(MIN(r->end, LOW_RAM_END), PAGE_SIZE) - PAGE_SIZE;
+
+		if (r->ram && r->end >= 2 * PAGE_SIZE && page >= r->start && page != 0)
+			return page;
+	}
+	panic("boot: no RAM below 640 KiB to start CPUs in");
+}
+
+bool boot_has_ram(const struct boot_info *boot, paddr_t start, paddr_t end)
+{
+	for (u32 i = 0; i < boot->region_count; i++) {
+		const struct boot_region *r = &boot->region[i];
+
+		if (r->ram && r->start < end && start < r->end)
+			return true;
+	}
+	return false;
+}

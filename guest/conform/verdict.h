@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From counts to a result. A correct backend must show no stale read among
+ * enough checked ones. A negative control (none, kick) must show some, else
+ * the check has no teeth here: that is a failure ("no evidence") where teeth
+ * are expected, and a skip with its reason where the host has none.
+ */
+#ifndef GUEST_CONFORM_VERDICT_H
+#define GUEST_CONFORM_VERDICT_H
+
+#include "guest/conform/reader.h"
+#include "guest/lib/types.h"
+
+/* What the targets of a check do when the flush comes. */
+enum target_state {
+	TARGETS_RUNNING,   /* each on a host CPU of its own, never leaving the guest */
+	TARGETS_SCHEDULED, /* they share host CPUs: exits happen at any time */
+	TARGETS_HALTED,
+	TARGETS_DESCHEDULED,
+};
+
+/* Reports one KTAP result. `expected` generations must have been judged. */
+void verdict(const char *name, enum target_state state, u32 targets, u64 expected,
+	     const struct readers_outcome *out);
+
+#endif

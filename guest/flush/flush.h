@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Cross-vCPU TLB flushes. One backend serves the whole machine; each lives in
+ * a file of its own.
+ */
+#ifndef GUEST_FLUSH_FLUSH_H
+#define GUEST_FLUSH_FLUSH_H
+
+#include "guest/lib/cpumask.h"
+#include "guest/lib/types.h"
+#include "shared/backends.h"
+
+#define FLUSH_MAX_RANGES 16u
+
+/* Beyond this many pages one full flush is taken to be cheaper than an INVLPG each (Linux: 33). */
+#define FLUSH_FULL_ABOVE 33u
+
+struct flush_range {
+	u64 start; /* gva, page aligned, canonical */
+	u64 pages; /* 4 KiB pages, at least 1 */
+};
+
+#define FLUSH_TABLES  (1u << 0) /* page tables were unlinked as well */
+#define FLUSH_GLOBALS (1u << 1) /* global entries changed as well */
+#define FLUSH_STRONG  (1u << 2) /* also wait for targets inside the host's instruction emulator */
+
+struct flush_request {
+	struct cpumask targets; /* may hold the calling CPU: it flushes natively */
+	unsigned flags;
+	unsigned nr_ranges; /* 0: every user address of every address space */
+	struct flush_range ranges[FLUSH_MAX_RANGES];
+};
+
+/* Per CPU; summed over CPUs by flush_counters_sum(). */
+struct flush_counters {
+	u64 flushes; /* calls that had a remote target */
+	u64 targets; /* remote targets of these calls */
+	u64 ipis;    /* CPUs to which a flush interrupt was sent */
+	u64 hypercalls;
+	u64 skipped;	  /* targets left to flush at their next entry, no interrupt */
+	u64 waited_ticks; /* TSC ticks spent waiting for acknowledgements */
+};
+
+struct flush_backend {
+	enum hf_backend id;
+	const char *name;
+	/* NULL if this machine offers the backend, else the reason why not. Boot CPU only. */
+	const char *(*probe)(void);
+	/* Once on the boot CPU, after probe() and before any init_cpu(). May be NULL. */
+	void (*init)(void);
+	/* On every CPU, before it can be a target. May be NULL. */
+	void (*init_cpu)(void);
+	/*
+	 * Flushes `remote`: not empty, without the calling CPU. Preemption is
+	 * off. The page-table stores are globally visible. On return no CPU in
+	 * `remote` uses a translation that was stale at the call.
+	 */
+	void (*flush)(const struct flush_request *req, const struct cpumask *remote);
+};
+
+/*
+ * Picks the backend by name ("auto": the first that probes of hyperv,
+ * hyperflush, kvm, ipi) and prepares the boot CPU; says on the console why
+ * others were not taken. NULL, or the reason why it cannot be had.
+ */
+const char *flush_init(const char *name);
+
+/* Every other CPU, before it can be a target. */
+void flush_init_cpu(void);
+
+const struct flush_backend *flush_backend(void);
+
+/*
+ * Makes `req->targets` forget the translations of `req`. Caller: thread
+ * context, interrupts on (two CPUs that flush each other by IPI must be able
+ * to take the other's interrupt), page-table stores done.
+ */
+void flush_tlb(const struct flush_request *req);
+
+/* What `req` asks for, on this CPU alone. Any context. */
+void flush_tlb_local(const struct flush_request *req);
+
+void flush_counters_sum(struct flush_counters *sum);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hyperflush ABI's synchronous flush, and `lowered`: the same ABI where
+ * the VMM says that KVM serves plain flushes faster as Hyper-V calls.
+ */
+#include "guest/cpu/msr.h"
+#include "guest/cpu/percpu.h"
+#include "guest/flush/backend.h"
+#include "guest/lib/print.h"
+#include "guest/mm/page.h"
+#include "shared/hyperflush_abi.h"
+
+static u32 features(u32 base)
+{
+	return cpuid(base + HF_CPUID_FEATURES, 0).ebx;
+}
+
+static const char *probe(void)
+{
+	u32 base = hypervisor_base(HF_SIGNATURE);
+
+	if (!base)
+		return "no hyperflush CPUID leaf";
+	if (cpuid(base + HF_CPUID_FEATURES, 0).eax != HF_VERSION)
+		return "hyperflush leaf of another version";
+	if (!(features(base) & HF_FEATURE_FLUSH))
+		return "hyperflush leaf without flush";
+	for (unsigned i = 0; i < cpu_count(); i++)
+		if (cpu_by_id(i)->apic_id >= cpuid(base + HF_CPUID_LIMITS, 0).eax)
+			return "more vCPUs than a hyperflush set can name";
+	return NULL;
+}
+
+static void init(void)
+{
+	wrmsr(cpuid(hypervisor_base(HF_SIGNATURE) + HF_CPUID_FEATURES, 0).ecx,
+	      hypercall_page_hyperflush() | 1);
+}
+
+/* Appends the banks of `remote`, by x2APIC id. Returns the bank mask and advances *out. */
+static u64 build_banks(const struct cpumask *remote, u8 **out)
+{
+	u64 bank[HF_MAX_BANKS] = { 0 }, mask = 0;
+	for_each_cpu (cpu, remote) {
+		u32 id = cpu_by_id(cpu)->apic_id;
+
+		bank[id / HF_BANK_BITS] |= 1ull << (id % HF_BANK_BITS);
+		mask |= 1ull << (id / HF_BANK_BITS);
+	}
+	for (u64 m = mask; m; m &= m - 1) {
+		*(u64 *)(void *)*out = bank[__builtin_ctzll(m)];
+		*out += sizeof(u64);
+	}
+	return mask;
+}
+
+static void build_ranges(const struct flush_request *req, u8 **out)
+{
+	for (unsigned i = 0; i < req->nr_ranges; i++) {
+		*(struct hf_range *)(void *)*out = (struct hf_range){
+			.root = HF_ROOT_ANY,
+			.start = req->ranges[i].start,
+			.count = req->ranges[i].pages,
+			.page_shift = HF_PAGE_4K,
+			.scope = req->flags & FLUSH_GLOBALS  ? HF_SCOPE_GLOBALS
+				 : req->flags & FLUSH_TABLES ? HF_SCOPE_TABLES
+							     : HF_SCOPE_LEAF,
+		};
+		*out += sizeof(struct hf_range);
+	}
+}
+
+static void flush(const struct flush_request *req, const struct cpumask *remote)
+{
+	struct flush_cpu *me = flush_cpu(cpu_id());
+	struct hf_flush *head = (void *)me->input;
+	u8 *end = me->input + sizeof(*head);
+
+	*head = (struct hf_flush){
+		.flags = req->flags & FLUSH_STRONG ? HF_FLUSH_STRONG : 0,
+		.set_kind = HF_SET_BANKS,
+		.range_count = (uint16_t)req->nr_ranges,
+	};
+	head->bank_mask = build_banks(remote, &end);
+	build_ranges(req, &end);
+
+	u64 result =
+		hypercall_hyperflush(HF_CALL_FLUSH, virt_to_phys(head), (u64)(end - me->input));
+
+	if (result)
+		panic("hyperflush: flush of %u CPUs returned %ld", cpumask_weight(remote),
+		      (long)result);
+	me->counters.hypercalls++;
+}
+
+static const char *probe_lowered(void)
+{
+	const char *why_not = probe();
+
+	if (why_not)
+		return why_not;
+	if (!(features(hypervisor_base(HF_SIGNATURE)) & HF_FEATURE_LOWER_HYPERV))
+		return "the host does not ask for Hyper-V calls";
+	return flush_hyperv.probe();
+}
+
+static void init_lowered(void)
+{
+	init();
+	flush_hyperv.init();
+}
+
+static void init_cpu_lowered(void)
+{
+	flush_hyperv.init_cpu();
+}
+
+/* Only our own call knows the STRONG form. */
+static void flush_plain_lowered(const struct flush_request *req, const struct cpumask *remote)
+{
+	if (req->flags & FLUSH_STRONG)
+		flush(req, remote);
+	else
+		flush_hyperv.flush(req, remote);
+}
+
+const struct flush_backend flush_hyperflush = {
+	.id = HF_BACKEND_HYPERFLUSH,
+	.name = "hyperflush",
+	.probe = probe,
+	.init = init,
+	.flush = flush,
+};
+
+const struct flush_backend flush_lowered = {
+	.id = HF_BACKEND_LOWERED,
+	.name = "lowered",
+	.probe = probe_lowered,
+	.init = init_lowered,
+	.init_cpu = init_cpu_lowered,
+	.flush = flush_plain_lowered,
+};

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest/boot/bootinfo.h"
+#include "guest/lib/print.h"
+#include "guest/lib/string.h"
+#include "guest/mm/page.h"
+#include "guest/sched/spinlock.h"
+
+#define LOW_MEMORY  0x100000ull	 /* the firmware's, and the APs' trampoline */
+#define BOOT_MAPPED (4ull << 30) /* as far as the boot page tables' direct map reaches */
+
+enum page_state {
+	PAGE_INSIDE, /* not the first page of a block, or not ours to give */
+	PAGE_FREE,
+	PAGE_USED,
+};
+
+/* One a page frame; means something in the first one of a block. Links are frame numbers. */
+struct page {
+	u32 next, prev; /* free list; 0 ends it */
+	u8 order;
+	u8 state;
+};
+
+struct hole {
+	paddr_t start, end;
+};
+
+extern char image_start[], image_end[];
+
+static struct {
+	struct spinlock lock;
+	struct page *pages;
+	u64 page_count; /* of `pages` */
+	u64 free, total;
+	u32 head[PAGE_MAX_ORDER + 1];
+} pool;
+
+static void list_push(u32 pfn, unsigned order)
+{
+	struct page *p = &pool.pages[pfn];
+
+	p->state = PAGE_FREE;
+	p->order = (u8)order;
+	p->prev = 0;
+	p->next = pool.head[order];
+	if (p->next)
+		pool.pages[p->next].prev = pfn;
+	pool.head[order] = pfn;
+}
+
+static void list_remove(u32 pfn)
+{
+	struct page *p = &pool.pages[pfn];
+
+	if (p->prev)
+		pool.pages[p->prev].next = p->next;
+	else
+		pool.head[p->order] = p->next;
+	if (p->next)
+		pool.pages[p->next].prev = p->prev;
+	p->state = PAGE_INSIDE;
+}
+
+static void free_locked(u32 pfn, unsigned order)
+{
+	pool.pages[pfn].state = PAGE_INSIDE;
+	pool.free += 1ull << order;
+	for (; order < PAGE_MAX_ORDER; order++) {
+		u32 buddy = pfn ^ 1u << order;
+
+		if (buddy >= pool.page_count || pool.pages[buddy].state != PAGE_FREE ||
+		    pool.pages[buddy].order != order)
+			break;
+		list_remove(buddy);
+		pfn &= ~(1u << order);
+	}
+	list_push(pfn, order);
+}
+
+static u32 alloc_locked(unsigned order)
+{
+	unsigned have = order;
+	u32 pfn;
+
+	while (have <= PAGE_MAX_ORDER && pool.head[have] == 0)
+		have++;
+	if (have > PAGE_MAX_ORDER)
+		return 0;
+	pfn = pool.head[have];
+	list_remove(pfn);
+	while (have > order) {
+		have--;
+		list_push(pfn + (1u << have), have);
+	}
+	pool.pages[pfn].state = PAGE_USED;
+	pool.pages[pfn].order = (u8)order;
+	pool.free -= 1ull << order;
+	return pfn;
+}
+
+paddr_t page_alloc_order(unsigned order)
+{
+	bool was = spin_lock_irq(&pool.lock);
+	u32 pfn = alloc_locked(order);
+
+	spin_unlock_irq(&pool.lock, was);
+	return (paddr_t)pfn << PAGE_SHIFT;
+}
+
+void page_free_order(paddr_t pa, unsigned order)
+{
+	u64 pfn = pa >> PAGE_SHIFT;
+	bool was = spin_lock_irq(&pool.lock);
+
+	if (pa % PAGE_SIZE || pfn >= pool.page_count || pool.pages[pfn].state != PAGE_USED ||
+	    pool.pages[pfn].order != order)
+		panic("page: free of %#llx, order %u, which is not allocated so",
+		      (unsigned long long)pa, order);
+	free_locked((u32)pfn, order);
+	spin_unlock_irq(&pool.lock, was);
+}
+
+paddr_t page_alloc(void)
+{
+	return page_alloc_order(0);
+}
+
+void page_free(paddr_t pa)
+{
+	page_free_order(pa, 0);
+}
+
+paddr_t page_alloc_zeroed(void)
+{
+	paddr_t pa = page_alloc();
+
+	if (pa != PADDR_NONE)
+		memset(phys_to_virt(pa), 0, PAGE_SIZE);
+	return pa;
+}
+
+u64 page_free_count(void)
+{
+	return __atomic_load_n(&pool.free, __ATOMIC_RELAXED);
+}
+
+u64 page_total(void)
+{
+	return pool.total;
+}
+
+static unsigned order_for(size_t size)
+{
+	unsigned order = 0;
+
+	ASSERT(size > 0);
+	while (PAGE_SIZE << order < size)
+		order++;
+	ASSERT(order <= PAGE_MAX_ORDER);
+	return order;
+}
+
+void *kzalloc(size_t size)
+{
+	unsigned order = order_for(size);
+	paddr_t pa = page_alloc_order(order);
+
+	if (pa == PADDR_NONE)
+		panic("page: no memory for %zu bytes", size);
+	return memset(phys_to_virt(pa), 0, PAGE_SIZE << order);
+}
+
+void kfree(void *p, size_t size)
+{
+	page_free_order(virt_to_phys(p), order_for(size));
+}
+
+static void free_range(paddr_t start, paddr_t end)
+{
+	u64 pfn = ALIGN_UP(start, PAGE_SIZE) >> PAGE_SHIFT, stop = end >> PAGE_SHIFT;
+	bool was = spin_lock_irq(&pool.lock);
+
+	while (pfn < stop) {
+		unsigned order = PAGE_MAX_ORDER;
+
+		while (pfn & ((1u << order) - 1) || pfn + (1u << order) > stop)
+			order--;
+		free_locked((u32)pfn, order);
+		pool.total += 1u << order;
+		pfn += 1u << order;
+	}
+	spin_unlock_irq(&pool.lock, was);
+}
+
+/* Frees [start, end) but for the holes. */
+static void free_around(paddr_t start, paddr_t end, const struct hole *hole, u32 holes)
+{
+	for (; holes && start < end; hole++, holes--) {
+		if (hole->start >= end || hole->end <= start)
+			continue;
+		if (start < hole->start)
+			free_around(start, hole->start, hole + 1, holes - 1);
+		start = hole->end;
+	}
+	if (start < end)
+		free_range(start, end);
+}
+
+static struct hole image_hole(void)
+{
+	return (struct hole){ virt_to_phys(image_start), virt_to_phys(image_end) };
+}
+
+/* The first RAM, beyond low memory and the image, that holds `size` bytes and is mapped yet. */
+static struct hole place_page_array(const struct boot_info *boot, u64 size)
+{
+	struct hole image = image_hole();
+
+	for (u32 i = 0; i < boot->region_count; i++) {
+		const struct boot_region *r = &boot->region[i];
+		paddr_t start = ALIGN_UP(MAX(r->start, LOW_MEMORY), PAGE_SIZE);
+
+		if (start < image.end && image.start < start + size)
+			start = image.end;
+		if (r->ram && start + size <= MIN(r->end, BOOT_MAPPED))
+			return (struct hole){ start, start + size };
+	}
+	panic("page: no %llu KiB of contiguous RAM below 4 GiB for the page array",
+	      (unsigned long long)size >> 10);
+}
+
+static void add_ram(const struct boot_info *boot, paddr_t from, paddr_t to)
+{
+	const struct hole holes[] = {
+		{ 0, LOW_MEMORY },
+		image_hole(),
+		{ virt_to_phys(pool.pages),
+		  ALIGN_UP(virt_to_phys(pool.pages + pool.page_count), PAGE_SIZE) },
+	};
+
+	for (u32 i = 0; i < boot->region_count; i++) {
+		const struct boot_region *r = &boot->region[i];
+
+		if (r->ram)
+			free_around(MAX(r->start, from), MIN(r->end, to), holes, ARRAY_SIZE(holes));
+	}
+}
+
+void page_init(const struct boot_info *boot)
+{
+	u64 size;
+	struct hole array;
+
+	pool.page_count = boot_ram_end(boot) >> PAGE_SHIFT;
+	size = ALIGN_UP(pool.page_count * sizeof(struct page), PAGE_SIZE);
+	array = place_page_array(boot, size);
+	pool.pages = memset(phys_to_virt(array.start), 0, size);
+	add_ram(boot, 0, MIN(boot_ram_end(boot), BOOT_MAPPED));
+}
+
+void page_init_high(const struct boot_info *boot)
+{
+	if (boot_ram_end(boot) > BOOT_MAPPED)
+		add_ram(boot, BOOT_MAPPED, boot_ram_end(boot));
+}

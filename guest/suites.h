@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The suites "suite=NAME" can name; guest/main.c has the table. A suite runs
+ * in a preemptible thread on CPU 0 with all CPUs up and every tick stopped. It
+ * returns a HARNESS_EXIT_* verdict (usually ktap_verdict()).
+ */
+#ifndef GUEST_SUITES_H
+#define GUEST_SUITES_H
+
+int suite_boot(void);	     /* "boot": self-test of the kernel's base */
+int suite_panic(void);	     /* "panic": panics on purpose, to show the dump */
+int suite_flush(void);	     /* "flush": guest/conform */
+int suite_bench_flush(void); /* "bench-flush": guest/bench */
+
+#endif

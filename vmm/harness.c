@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "harness.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm.h"
+#include "machine.h"
+#include "stats.h"
+
+int harness_init(struct harness *h)
+{
+	*h = (struct harness){ .lock = PTHREAD_MUTEX_INITIALIZER };
+	return placement_init(&h->placement);
+}
+
+void harness_destroy(struct harness *h)
+{
+	placement_destroy(&h->placement);
+}
+
+static void refuse(struct harness_page *page, int status, const char *why)
+{
+	page->status = status;
+	snprintf(page->text, sizeof(page->text), "%s", why);
+}
+
+static void do_stats(struct vcpu *v, struct harness_page *page)
+{
+	if (stats_read(v->machine, &page->stats))
+		refuse(page, HARNESS_ENOTSUP, "KVM's statistics cannot be read");
+}
+
+static void do_blocked(struct vcpu *v, struct harness_page *page)
+{
+	uint64_t now;
+
+	if (page->blocked.vcpu >= v->machine->vcpu_count)
+		refuse(page, HARNESS_EINVAL, "no such vCPU");
+	else if (stats_read_blocking(&v->machine->vcpus[page->blocked.vcpu], &now))
+		refuse(page, HARNESS_ENOTSUP, "this KVM has no `blocking` statistic");
+	else
+		page->blocked.now = now != 0;
+}
+
+static void do_place(struct vcpu *v, struct harness_page *page)
+{
+	struct harness *h = v->machine->options->harness;
+	pid_t tids[MACHINE_MAX_VCPUS];
+
+	for (unsigned i = 0; i < v->machine->vcpu_count; i++)
+		tids[i] = atomic_load(&v->machine->vcpus[i].tid);
+	page->status = placement_apply(&h->placement, tids, v->machine->vcpu_count, &page->place,
+				       page->text, sizeof(page->text));
+	if (page->status == HARNESS_EOK)
+		h->placed = page->place;
+}
+
+/* Drops the samples that began while the victim was on its CPU. */
+static uint32_t keep_off_cpu(const struct placement *p, struct harness_sample *samples,
+			     uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (placement_off_cpu_at(p, samples[i].start))
+			samples[kept++] = samples[i];
+	return kept;
+}
+
+static void do_record(struct vcpu *v, struct harness_page *page)
+{
+	struct harness *h = v->machine->options->harness;
+	struct harness_record *r = &page->record;
+	uint32_t count = r->sample_count;
+
+	if (!h->record) {
+		refuse(page, HARNESS_ENOTSUP, "nobody keeps records in this run");
+		return;
+	}
+	r->suite[sizeof(r->suite) - 1] = r->name[sizeof(r->name) - 1] =
+		r->backend[sizeof(r->backend) - 1] = 0;
+	if (!count || count > HARNESS_MAX_SAMPLES || r->placement != h->placed.placement) {
+		refuse(page, HARNESS_EINVAL,
+		       "record without samples, or of a placement that is not in force");
+		return;
+	}
+	struct harness_sample *samples = malloc(count * sizeof(*samples));
+
+	if (!samples ||
+	    gmem_read(&v->machine->mem, r->samples_gpa, samples, count * sizeof(*samples))) {
+		refuse(page, HARNESS_EINVAL, "samples not in guest RAM");
+	} else {
+		placement_stop_rival(&h->placement);
+		if (r->placement == HARNESS_DESCHEDULED)
+			count = keep_off_cpu(&h->placement, samples, count);
+		h->record(h->ctx, r, &h->placed, samples, count,
+			  (uint32_t)__kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL));
+	}
+	free(samples);
+}
+
+int harness_out(struct vcpu *v, uint32_t value)
+{
+	static void (*const ops[])(struct vcpu *, struct harness_page *) = {
+		[HARNESS_STATS] = do_stats,
+		[HARNESS_PLACE] = do_place,
+		[HARNESS_RECORD] = do_record,
+		[HARNESS_BLOCKED] = do_blocked,
+	};
+	struct machine *m = v->machine;
+	struct harness_page page;
+
+	if (!m->options->harness || gmem_read(&m->mem, value, &page, sizeof(page)))
+		return 0; /* `status` stays as the guest left it */
+	page.status = HARNESS_EOK;
+	page.text[0] = 0;
+	pthread_mutex_lock(&m->options->harness->lock);
+	if (page.op < sizeof(ops) / sizeof(ops[0]) && ops[page.op])
+		ops[page.op](v, &page);
+	else
+		refuse(&page, HARNESS_EINVAL, "no such request");
+	pthread_mutex_unlock(&m->options->harness->lock);
+	gmem_write(&m->mem, value, &page, sizeof(page));
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host's side of shared/harness.h. */
+#ifndef HF_VMM_HARNESS_H
+#define HF_VMM_HARNESS_H
+
+#include <pthread.h>
+
+#include "placement.h"
+#include "shared/harness.h"
+#include "vcpu.h"
+
+/* What a run's owner keeps for it; machine_options.harness. */
+struct harness {
+	pthread_mutex_t lock; /* one request at a time; guards the rest */
+	struct placement placement;
+	/*
+	 * Takes a finished case; `samples` are copied out of the guest and,
+	 * for HARNESS_DESCHEDULED, only those during which the victim was off
+	 * its CPU: `count` may be 0. NULL: RECORD is ENOTSUP.
+	 */
+	void (*record)(void *ctx, const struct harness_record *record,
+		       const struct harness_place *place, const struct harness_sample *samples,
+		       uint32_t count, uint32_t tsc_khz);
+	void *ctx;
+	struct harness_place placed; /* the last successful PLACE */
+};
+
+int harness_init(struct harness *h); /* 0 or -errno */
+void harness_destroy(struct harness *h);
+
+/* A 32-bit OUT to HARNESS_PORT. 0, or -errno for a failure of the host. */
+int harness_out(struct vcpu *v, uint32_t value);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Decoding and validation of hypercalls: pure functions from a request's
+ * bytes and the machine's shape to a plan or an error. They touch neither KVM
+ * nor guest memory.
+ */
+#ifndef HF_VMM_HYPERCALL_H
+#define HF_VMM_HYPERCALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flush.h"
+
+struct flush_plan {
+	struct vcpu_set targets;
+	bool strong;
+};
+
+/*
+ * Decodes a `flush` request of `len` bytes, already copied out of the guest,
+ * from vCPU `self` of `vcpus`. Returns HF_OK and fills *plan, or returns an
+ * HF_E* and leaves *plan alone. The ranges are validated; the service can
+ * only flush everything, so the plan does not carry them.
+ */
+int64_t hypercall_decode_flush(const void *request, size_t len, unsigned self, unsigned vcpus,
+			       struct flush_plan *plan);
+
+/*
+ * Xen's HVMOP_flush_tlbs and every other Xen call: 0 means "flush all vCPUs",
+ * otherwise the negative Xen error for RAX.
+ */
+int64_t hypercall_decode_xen(uint64_t nr, uint64_t op, uint64_t arg, unsigned cpl);
+
+/* Every vCPU below `vcpus`. */
+void vcpu_set_fill(struct vcpu_set *set, unsigned vcpus);
+
+#endif

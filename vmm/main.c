@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+#include "doctor.h"
+#include "exit.h"
+#include "harness.h"
+#include "machine.h"
+#include "options.h"
+#include "shared/hyperflush_abi.h"
+
+#define TOOL_VERSION "0.1"
+
+static void print_stats(const struct machine_result *r)
+{
+#define PRINT_KVM(name) \
+	fprintf(stderr, "kvm %-18s %llu\n", #name, (unsigned long long)r->stats.name);
+	STATS_SUMMED(PRINT_KVM)
+#undef PRINT_KVM
+	fprintf(stderr, "vmm %-18s %llu\n", "kicks", (unsigned long long)r->stats.kicks);
+	fprintf(stderr, "vmm %-18s %llu\n", "service_flushes",
+		(unsigned long long)r->stats.service_flushes);
+#define PRINT_VMM(name, what) \
+	fprintf(stderr, "vmm %-18s %llu\n", #name, (unsigned long long)r->totals.name);
+	VCPU_COUNTERS(PRINT_VMM)
+#undef PRINT_VMM
+	for (unsigned e = 0; e < VCPU_EXIT_REASONS; e++)
+		if (r->totals.exits[e])
+			fprintf(stderr, "exit %-17s %llu\n", exit_name(e),
+				(unsigned long long)r->totals.exits[e]);
+}
+
+static int run_main(int argc, char **argv)
+{
+	static struct run_options options;
+	struct machine_result result;
+	struct harness harness;
+
+	if (!options_parse_run(argc, argv, &options))
+		return RUN_BAD_INPUT;
+	if (options.help) {
+		options_help(stdout);
+		return RUN_PASSED;
+	}
+	int r = harness_init(&harness);
+	if (r) {
+		options_complain("sched_getaffinity: %s", strerror(-r));
+		return RUN_HOST_ERROR;
+	}
+	options.machine.harness = &harness;
+	machine_run(&options.machine, &result);
+	harness_destroy(&harness);
+	if (result.reason[0])
+		options_complain("%s", result.reason);
+	if (options.stats)
+		print_stats(&result);
+	machine_result_free(&result);
+	return result.status;
+}
+
+static int version(void)
+{
+	printf("hyperflush %s, ABI %u\n", TOOL_VERSION, HF_VERSION);
+	return RUN_PASSED;
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+
+	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error of write() */
+	if (!strcmp(command, "run"))
+		return run_main(argc - 1, argv + 1);
+	if (!strcmp(command, "bench"))
+		return bench_main(argc - 1, argv + 1);
+	if (!strcmp(command, "doctor") && argc == 2)
+		return doctor_main();
+	if (!strcmp(command, "--version") && argc == 2)
+		return version();
+	if (!strcmp(command, "--help")) {
+		options_help(stdout);
+		return RUN_PASSED;
+	}
+	options_complain(argc > 1 ? "%s: no such command, or it takes no arguments; see --help"
+				  : "no command%s; see --help",
+			 command);
+	return RUN_BAD_INPUT;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "placement.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <x86intrin.h>
+
+/* Overcommitted: this many vCPUs a CPU if OVERCOMMIT_CPUS suffice, else as many as it takes. */
+#define OVERCOMMIT_RATIO 4u
+#define OVERCOMMIT_CPUS	 4u
+
+/* TSC ticks. Less than two context switches and a KVM_RUN between them can take. */
+#define RIVAL_GAP 2000u
+
+#define RIVAL_VICTIM 1u
+
+int placement_init(struct placement *p)
+{
+	cpu_set_t set;
+
+	*p = (struct placement){ 0 };
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return -errno;
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			p->cpus[p->cpu_count++] = cpu;
+	return 0;
+}
+
+void placement_destroy(struct placement *p)
+{
+	placement_stop_rival(p);
+	free(p->spans);
+	p->spans = NULL;
+}
+
+static void bind_thread(pid_t tid, unsigned cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(tid, sizeof(set), &set);
+}
+
+static void *rival_main(void *arg)
+{
+	struct placement *p = arg;
+	uint64_t last = __rdtsc();
+
+	bind_thread(0, p->rival_cpu);
+	p->spans[0] = (struct rival_span){ last, last };
+	p->span_count = 1;
+	while (!atomic_load_explicit(&p->rival_stop, memory_order_relaxed)) {
+		uint64_t now = __rdtsc();
+
+		if (now - last > RIVAL_GAP) {
+			if (p->span_count == RIVAL_MAX_SPANS)
+				break; /* later calls are not judged; the victim runs free */
+			p->spans[p->span_count++].first = now;
+		}
+		p->spans[p->span_count - 1].last = now;
+		last = now;
+	}
+	return NULL;
+}
+
+static int start_rival(struct placement *p, unsigned cpu)
+{
+	if (!p->spans)
+		p->spans = calloc(RIVAL_MAX_SPANS, sizeof(*p->spans));
+	if (!p->spans)
+		return -ENOMEM;
+	p->rival_cpu = cpu;
+	atomic_store(&p->rival_stop, false);
+	int err = pthread_create(&p->rival, NULL, rival_main, p);
+
+	p->has_rival = !err;
+	return -err;
+}
+
+void placement_stop_rival(struct placement *p)
+{
+	if (!p->has_rival)
+		return;
+	atomic_store(&p->rival_stop, true);
+	pthread_join(p->rival, NULL);
+	p->has_rival = false;
+}
+
+static unsigned overcommitted_cpus(const struct placement *p, unsigned vcpus)
+{
+	unsigned cpus = vcpus / OVERCOMMIT_RATIO;
+
+	if (cpus > OVERCOMMIT_CPUS)
+		cpus = OVERCOMMIT_CPUS;
+	if (cpus > p->cpu_count)
+		cpus = p->cpu_count;
+	return cpus ? cpus : 1;
+}
+
+int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
+		    struct harness_place *place, char *text, size_t text_size)
+{
+	unsigned n = place->vcpus;
+
+	if (n < 2 || n > count) {
+		snprintf(text, text_size, "%u of %u vCPUs cannot be placed", n, count);
+		return HARNESS_EINVAL;
+	}
+	switch (place->placement) {
+	case HARNESS_OVERCOMMITTED:
+		place->cpus = overcommitted_cpus(p, n);
+		break;
+	case HARNESS_OWN_CPU:
+	case HARNESS_DESCHEDULED:
+		if (n > p->cpu_count) {
+			snprintf(text, text_size, "%u vCPUs need as many host CPUs, there are %u",
+				 n, p->cpu_count);
+			return HARNESS_ENOTSUP;
+		}
+		place->cpus = n;
+		break;
+	default:
+		snprintf(text, text_size, "no placement %u", place->placement);
+		return HARNESS_EINVAL;
+	}
+	place->ratio = (n + place->cpus - 1) / place->cpus;
+	placement_stop_rival(p);
+	p->span_count = 0;
+	/* Blocks of neighbours share a CPU. */
+	for (unsigned i = 0; i < n; i++)
+		bind_thread(tids[i], p->cpus[i * place->cpus / n]);
+	if (place->placement == HARNESS_DESCHEDULED && start_rival(p, p->cpus[RIVAL_VICTIM])) {
+		snprintf(text, text_size, "cannot start the rival thread");
+		return HARNESS_ENOTSUP;
+	}
+	return HARNESS_EOK;
+}
+
+bool placement_off_cpu_at(const struct placement *p, uint64_t tsc)
+{
+	size_t low = 0, high = p->span_count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (p->spans[mid].last < tsc)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < p->span_count && p->spans[low].first <= tsc;
+}

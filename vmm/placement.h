@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where vCPU threads run during a measurement, and a rival thread that keeps
+ * one of them off its CPU.
+ */
+#ifndef HF_VMM_PLACEMENT_H
+#define HF_VMM_PLACEMENT_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shared/harness.h"
+
+#define PLACEMENT_MAX_CPUS 1024u /* CPU_SETSIZE */
+
+/*
+ * Spans of TSC time during which the rival ran, and thus its victim did not:
+ * it reads the TSC in a loop, and a span ends where two readings lie further
+ * apart than any loop iteration. Written by the rival, read after it was joined.
+ */
+struct rival_span {
+	uint64_t first, last;
+};
+
+#define RIVAL_MAX_SPANS 65536u
+
+struct placement {
+	unsigned cpus[PLACEMENT_MAX_CPUS]; /* host CPUs this process may use */
+	unsigned cpu_count;
+	pthread_t rival;
+	bool has_rival;
+	unsigned rival_cpu;
+	_Atomic bool rival_stop;
+	struct rival_span *spans;
+	size_t span_count;
+};
+
+/* Remembers which CPUs may be used. 0 or -errno. */
+int placement_init(struct placement *p);
+
+void placement_destroy(struct placement *p);
+
+/*
+ * Binds the threads tids[0] to tids[count-1] as place->placement says and
+ * fills in place->cpus and ->ratio. Returns HARNESS_EOK, or HARNESS_EINVAL or
+ * HARNESS_ENOTSUP with the reason in `text`; then nothing has moved.
+ */
+int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
+		    struct harness_place *place, char *text, size_t text_size);
+
+/* Ends the rival, if any. Its spans stay until the next placement_apply(). */
+void placement_stop_rival(struct placement *p);
+
+/* True if the rival ran at that time. Only after placement_stop_rival(). */
+bool placement_off_cpu_at(const struct placement *p, uint64_t tsc);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "result.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Nearest rank: the smallest sample that at least `percent` per cent do not exceed. n > 0. */
+static double percentile(const double *sorted, uint32_t n, uint32_t percent)
+{
+	uint64_t rank = ((uint64_t)n * percent + 99) / 100;
+
+	return sorted[rank ? rank - 1 : 0];
+}
+
+void result_summarise(struct result *r, double *samples, uint32_t n, double scale)
+{
+	double sum = 0;
+
+	r->n = n;
+	r->min = r->mean = r->median = r->p90 = r->p99 = r->max = (double)NAN;
+	if (!n)
+		return;
+	qsort(samples, n, sizeof(*samples), compare);
+	for (uint32_t i = 0; i < n; i++)
+		sum += samples[i];
+	r->min = samples[0] * scale;
+	r->mean = sum / n * scale;
+	r->median = percentile(samples, n, 50) * scale;
+	r->p90 = percentile(samples, n, 90) * scale;
+	r->p99 = percentile(samples, n, 99) * scale;
+	r->max = samples[n - 1] * scale;
+}
+
+int results_add(struct results *all, const struct result *r)
+{
+	struct result *list = realloc(all->list, (all->count + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	all->list = list;
+	list[all->count++] = *r;
+	return 0;
+}
+
+int results_skip(struct results *all, const char *backend, uint32_t targets, const char *reason)
+{
+	struct result_skip *skips = realloc(all->skips, (all->skip_count + 1) * sizeof(*skips));
+
+	if (!skips)
+		return -ENOMEM;
+	all->skips = skips;
+	skips += all->skip_count++;
+	snprintf(skips->backend, sizeof(skips->backend), "%s", backend);
+	snprintf(skips->reason, sizeof(skips->reason), "%s", reason);
+	skips->targets = targets;
+	return 0;
+}
+
+void results_free(struct results *all)
+{
+	free(all->list);
+	free(all->skips);
+	*all = (struct results){ 0 };
+}
+
+const struct result *results_find(const struct results *all, const char *backend,
+				  const struct result *like)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		const struct result *r = &all->list[i];
+
+		if (!strcmp(r->backend, backend) && r->targets == like->targets &&
+		    r->placement_kind == like->placement_kind)
+			return r;
+	}
+	return NULL;
+}

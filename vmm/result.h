@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Benchmark results: order statistics of one case, and the list of cases. */
+#ifndef HF_VMM_RESULT_H
+#define HF_VMM_RESULT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/harness.h"
+
+/* X(name): per flush; the keys of "per_op" in the JSON file. */
+#define RESULT_PER_OP(X) X(guest_ipis) X(hypercalls) X(exits) X(kicks) X(skipped) X(waited_ns)
+
+struct result {
+	char suite[16], name[32], backend[16], placement[16];
+	uint32_t placement_kind; /* enum harness_placement */
+	uint32_t targets;
+	const char *unit; /* "ns" or "instructions" */
+	uint32_t n;
+	double min, mean, median, p90, p99, max; /* NAN if n is 0 */
+	struct {
+#define RESULT_FIELD(name) double name;
+		RESULT_PER_OP(RESULT_FIELD)
+#undef RESULT_FIELD
+	} per_op;
+};
+
+/* A case that was not run. */
+struct result_skip {
+	char backend[16];
+	uint32_t targets;
+	char reason[192];
+};
+
+struct results {
+	struct result *list;
+	size_t count;
+	struct result_skip *skips;
+	size_t skip_count;
+};
+
+/*
+ * Fills min to max from samples, which it sorts; percentiles by nearest rank.
+ * `scale` turns a sample into the unit.
+ */
+void result_summarise(struct result *r, double *samples, uint32_t n, double scale);
+
+/* Append a copy. 0 or -ENOMEM. */
+int results_add(struct results *all, const struct result *r);
+int results_skip(struct results *all, const char *backend, uint32_t targets, const char *reason);
+
+void results_free(struct results *all);
+
+/* The case of another backend with the same targets and kind of placement, or NULL. */
+const struct result *results_find(const struct results *all, const char *backend,
+				  const struct result *like);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "machine.h"
+
+#define STACK_BYTES \
+	(256u << 10) /* holds a request, a page and the kernel's signal frame with AVX-512 */
+#define CR4_PGE (1ull << 7)
+
+/* What the kick's handler needs: the running thread's own kvm_run. */
+static _Thread_local struct kvm_run *local_run;
+
+static void on_kick(int sig)
+{
+	(void)sig;
+	if (local_run)
+		__atomic_store_n(&local_run->immediate_exit, 1, __ATOMIC_RELAXED);
+}
+
+static int kick_signal(void)
+{
+	return SIGRTMIN;
+}
+
+int vcpu_install_kick(void)
+{
+	struct sigaction sa = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
+
+	sigemptyset(&sa.sa_mask);
+	return sigaction(kick_signal(), &sa, NULL) ? -errno : 0;
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	pid_t tid = atomic_load(&v->tid);
+
+	/* ESRCH: the thread has left its loop, and will not enter again. */
+	if (tid)
+		syscall(SYS_tgkill, getpid(), tid, kick_signal());
+}
+
+static int set_cpuid(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+	struct cpuid_shape shape = {
+		.vcpus = m->vcpu_count,
+		.index = v->index,
+		.advertised = m->advertised,
+		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER),
+	};
+	struct kvm_cpuid2 *c =
+		calloc(1, sizeof(*c) + CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2));
+	if (!c)
+		return machine_failed(m, "CPUID", -ENOMEM);
+	struct cpuid_table out = { .entries = c->entries };
+	int r;
+
+	if (cpuid_build(&m->kvm.host, &m->kvm.hv, &shape, &out)) {
+		c->nent = out.count;
+		r = machine_ioctl(m, v->fd, KVM_SET_CPUID2, c);
+	} else {
+		r = machine_failed(m, "CPUID", -E2BIG);
+	}
+	free(c);
+	return r;
+}
+
+/* Only what CPUID advertises may work. */
+static int enforce_cpuid(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+	struct kvm_enable_cap pv = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+	struct kvm_enable_cap hv = { .cap = KVM_CAP_HYPERV_ENFORCE_CPUID, .args = { 1 } };
+	int r = machine_ioctl(m, v->fd, KVM_ENABLE_CAP, &pv);
+
+	if (r < 0 || !machine_offers(m, HF_BACKEND_HYPERV))
+		return r;
+	return machine_ioctl(m, v->fd, KVM_ENABLE_CAP, &hv);
+}
+
+/* Guest TSC = host TSC, so that both sides' time stamps compare. */
+static int set_tsc_offset(struct vcpu *v)
+{
+	uint64_t offset = 0;
+	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL,
+					.attr = KVM_VCPU_TSC_OFFSET,
+					.addr = (uintptr_t)&offset };
+
+	/* Before Linux 5.16 there is no such attribute; nothing but time stamps depends on it. */
+	if (__kvm_ioctl(v->fd, KVM_HAS_DEVICE_ATTR, &attr))
+		return 0;
+	return machine_ioctl(v->machine, v->fd, KVM_SET_DEVICE_ATTR, &attr);
+}
+
+int vcpu_create(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+	int r = machine_ioctl(m, m->vm_fd, KVM_CREATE_VCPU, (void *)(uintptr_t)v->index);
+
+	if (r < 0)
+		return r;
+	v->fd = r;
+	void *run = mmap(NULL, m->kvm.run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (run == MAP_FAILED)
+		return machine_failed(m, "mmap of a vCPU", -errno);
+	v->run = run;
+	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+	v->initialised = v->index == 0;
+
+	r = set_cpuid(v);
+	if (!r)
+		r = enforce_cpuid(v);
+	if (!r)
+		r = set_tsc_offset(v);
+	return r;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (v->run)
+		munmap(v->run, v->machine->kvm.run_bytes);
+	if (v->stats_fd >= 0)
+		close(v->stats_fd);
+	if (v->fd >= 0)
+		close(v->fd);
+	v->run = NULL;
+	v->fd = v->stats_fd = -1;
+}
+
+/*
+ * 1 if the vCPU still waits for its INIT and has thus never executed an
+ * instruction: there is nothing to flush, and KVM_RUN would ignore
+ * kvm_dirty_regs. 0 if not, or -errno after machine_stop(). The question
+ * itself may let KVM accept an INIT, so the registers are read anew.
+ */
+static int waits_for_init(struct vcpu *v)
+{
+	struct kvm_mp_state mp;
+	int r = machine_ioctl(v->machine, v->fd, KVM_GET_MP_STATE, &mp);
+
+	if (r || mp.mp_state == KVM_MP_STATE_UNINITIALIZED)
+		return r ? r : 1;
+	v->initialised = true;
+	return machine_ioctl(v->machine, v->fd, KVM_GET_SREGS, &v->run->s.regs.sregs);
+}
+
+/*
+ * Makes KVM flush this vCPU's TLB before its next guest instruction: a change
+ * of CR4.PGE flushes everything, globals and all PCIDs (SDM vol 3A 4.10.4.1).
+ * KVM takes the change by ioctl, and the old value back at the next KVM_RUN.
+ *
+ * The rest of SREGS is that of the last exit and only this thread runs the
+ * vCPU, so writing it back changes nothing. The exception is interrupt_bitmap:
+ * an empty one leaves KVM's injected interrupt alone, and KVM only ever adds
+ * bits to the synced one, so an old bit would be injected again.
+ */
+static int vcpu_flush_tlb(struct vcpu *v)
+{
+	int r = v->initialised ? 0 : waits_for_init(v);
+
+	if (__builtin_expect(r, 0))
+		return r < 0 ? r : 0;
+	struct kvm_sregs *synced = &v->run->s.regs.sregs;
+	memset(synced->interrupt_bitmap, 0, sizeof(synced->interrupt_bitmap));
+	struct kvm_sregs flipped = *synced;
+	flipped.cr4 ^= CR4_PGE;
+	r = machine_ioctl(v->machine, v->fd, KVM_SET_SREGS, &flipped);
+	if (r)
+		return r;
+	v->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	return 0;
+}
+
+/* KVM_RUN has failed with `err`. 0 if the loop goes on. */
+static int after_failed_run(struct vcpu *v, int err)
+{
+	if (err == EINTR)
+		return 0; /* a kick */
+	if (err == EAGAIN) {
+		v->initialised = true; /* an INIT or SIPI has arrived */
+		return 0;
+	}
+	return machine_failed(v->machine, "KVM_RUN", -err);
+}
+
+static int run_once(struct vcpu *v)
+{
+	int r = flush_enter(v->flush) ? vcpu_flush_tlb(v) : 0;
+
+	if (__builtin_expect(r, 0)) {
+		flush_leave(v->flush);
+		return r;
+	}
+	r = ioctl(v->fd, KVM_RUN, NULL);
+	int err = errno;
+	flush_leave(v->flush);
+	if (__builtin_expect(r, 0))
+		return after_failed_run(v, err);
+	v->initialised = true;
+	r = exit_handle(v);
+	if (r)
+		machine_stop(v->machine, RUN_HOST_ERROR, "vCPU %u: exit %s: %s", v->index,
+			     exit_name(v->run->exit_reason), strerror(-r));
+	return r;
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+	int r = 0;
+
+	local_run = v->run;
+	atomic_store(&v->tid, (pid_t)syscall(SYS_gettid));
+	sem_post(&v->machine->thread_ready);
+	/* tid before the first look at `stop`: machine_stop() sets that first and then kicks by
+	 * tid. */
+	while (!r) {
+		/* Cleared before the checks: a kick that follows one of them sets it again. */
+		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_RELAXED);
+		atomic_signal_fence(memory_order_seq_cst);
+		if (atomic_load(&v->machine->stop))
+			break;
+		r = run_once(v);
+	}
+	local_run = NULL;
+	return NULL;
+}
+
+/* Before its first instruction, so that memory it touches comes from the right node. */
+static int set_affinity(struct vcpu *v, pthread_attr_t *attr)
+{
+	const struct machine_options *o = v->machine->options;
+	cpu_set_t set;
+
+	if (!o->pin_count)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET(o->pin[v->index % o->pin_count], &set);
+	return pthread_attr_setaffinity_np(attr, sizeof(set), &set);
+}
+
+int vcpu_start(struct vcpu *v)
+{
+	pthread_attr_t attr;
+	char name[16];
+
+	pthread_attr_init(&attr);
+	int err = pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (!err)
+		err = set_affinity(v, &attr);
+	if (!err)
+		err = pthread_create(&v->thread, &attr, vcpu_thread, v);
+	pthread_attr_destroy(&attr);
+	if (err)
+		return machine_failed(v->machine, "starting a vCPU's thread", -err);
+	v->has_thread = true;
+	snprintf(name, sizeof(name), "vcpu%u", v->index);
+	pthread_setname_np(v->thread, name);
+	while (sem_wait(&v->machine->thread_ready))
+		;
+	return 0;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vmm/flush.c in every order of its steps (explorer.h), between vCPU threads
+ * with a model of what surrounds it: KVM_RUN, the kick's signal, membarrier,
+ * a TLB. Each mutant of flush.c in mutants/ must fail here.
+ *
+ * A page table word of each vCPU counts up. Before a flush the vCPU raises
+ * its word, after it it publishes the number; a guest instruction that uses an
+ * older one than was published has a stale translation.
+ */
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "explorer.h"
+#include "vmm/flush.h"
+
+/* vCPU i of a scenario is target i * SPREAD, so that the sets have several banks. */
+#define SPREAD	     40u
+#define TARGETS	     (EXPLORER_MAX_THREADS * SPREAD)
+#define INSTRUCTIONS 2u
+
+struct vcpu {
+	bool signal_pending; /* tgkill'ed, the handler has not run */
+	bool immediate_exit; /* of kvm_run; the handler sets it */
+	bool in_user;	     /* the handler may run */
+	bool in_run;	     /* in KVM_RUN */
+	bool in_guest;
+	bool no_wait;	 /* in a flush that must not wait for its targets */
+	uint64_t runs;	 /* KVM_RUNs begun */
+	uint64_t named;	 /* flush requests that named this vCPU */
+	bool cached[EXPLORER_MAX_THREADS];
+	uint64_t tlb[EXPLORER_MAX_THREADS];
+};
+
+static struct machine {
+	/*
+	 * What each vCPU does, a letter a step:
+	 *   r  KVM_RUN that ends by itself     h  KVM_RUN that halts until it is kicked
+	 *   f  change, flush all but self      F  the same, self included
+	 *   s  f, strong                       S  F, strong
+	 */
+	const char *programs[EXPLORER_MAX_THREADS];
+	unsigned vcpus;
+	struct flush_target targets[TARGETS];
+	struct flush_service service;
+	struct vcpu vcpu[EXPLORER_MAX_THREADS];
+	uint64_t table[EXPLORER_MAX_THREADS];
+	uint64_t published[EXPLORER_MAX_THREADS];
+} machine;
+
+static void run_handler(struct vcpu *v)
+{
+	v->signal_pending = false;
+	v->immediate_exit = true;
+}
+
+static void at_point(void *ctx, unsigned id)
+{
+	struct vcpu *v = &((struct machine *)ctx)->vcpu[id];
+
+	if (v->in_user && v->signal_pending && explorer_choose(2))
+		run_handler(v);
+}
+
+static bool is_kicked(void *ctx, unsigned id)
+{
+	return ((struct machine *)ctx)->vcpu[id].signal_pending;
+}
+
+static void kick(void *ctx, unsigned target)
+{
+	struct machine *m = ctx;
+	unsigned id = target / SPREAD;
+
+	explorer_point();
+	if (target % SPREAD || id >= m->vcpus)
+		explorer_fail("kick of a vCPU outside the set");
+	if (!*m->programs[id])
+		explorer_fail("kick of a vCPU that has never run");
+	m->vcpu[id].signal_pending = true;
+}
+
+/* membarrier(2): interrupts every CPU that runs one of our threads, one after the other. */
+static void barrier(void *ctx)
+{
+	struct machine *m = ctx;
+
+	for (unsigned i = 0; i < m->vcpus; i++) {
+		explorer_point();
+		explorer_drain(i);
+		m->vcpu[i].in_guest = false;
+	}
+}
+
+static void execute(struct machine *m, struct vcpu *v)
+{
+	for (unsigned w = 0; w < m->vcpus; w++) {
+		if (!v->cached[w]) {
+			v->cached[w] = true;
+			v->tlb[w] = m->table[w];
+		}
+		if (v->tlb[w] < m->published[w])
+			explorer_fail("stale translation used");
+	}
+}
+
+/* KVM checks for signals with interrupts off, then enters. False: back to user space. */
+static bool enter_guest(struct vcpu *v)
+{
+	if (v->signal_pending)
+		return false;
+	v->in_guest = true;
+	return true;
+}
+
+static void kvm_run(struct machine *m, struct vcpu *v, bool halt)
+{
+	v->in_user = false;
+	v->in_run = true;
+	v->runs++;
+	for (unsigned i = 0; !v->immediate_exit && i < INSTRUCTIONS;) {
+		explorer_point();
+		if (!v->in_guest && !enter_guest(v))
+			break;
+		explorer_point();
+		if (v->in_guest) {
+			execute(m, v);
+			i++;
+		}
+	}
+	v->in_guest = false;
+	if (halt && !v->immediate_exit)
+		explorer_wait(is_kicked, true);
+	if (v->signal_pending)
+		run_handler(v);
+	v->in_run = false;
+	v->in_user = true;
+}
+
+static void run_vcpu(struct machine *m, unsigned id, bool halt)
+{
+	struct flush_target *t = &m->targets[id * SPREAD];
+	struct vcpu *v = &m->vcpu[id];
+
+	explorer_point();
+	v->immediate_exit = false;
+	if (flush_enter(t)) {
+		explorer_point();
+		memset(v->cached, 0, sizeof(v->cached));
+	}
+	explorer_point();
+	kvm_run(m, v, halt);
+	explorer_point();
+	flush_leave(t);
+}
+
+static void flush(struct machine *m, unsigned id, bool self, bool strong)
+{
+	struct vcpu_set set = { 0 };
+	uint64_t runs[EXPLORER_MAX_THREADS], version = m->table[id] + 1;
+	bool in_run[EXPLORER_MAX_THREADS];
+
+	model_store(&m->table[id], sizeof(m->table[id]), version, true);
+	for (unsigned i = 0; i < m->vcpus; i++) {
+		if (i == id && !self)
+			continue;
+		set.bank[i * SPREAD / HF_BANK_BITS] |= 1ull << (i * SPREAD % HF_BANK_BITS);
+		m->vcpu[i].named++;
+		in_run[i] = m->vcpu[i].in_run;
+		runs[i] = m->vcpu[i].runs;
+	}
+	m->vcpu[id].no_wait = !strong;
+	flush_request(&m->service, &set, strong);
+	for (unsigned i = 0; strong && i < m->vcpus; i++)
+		if ((i != id || self) && in_run[i] && m->vcpu[i].in_run && m->vcpu[i].runs == runs[i])
+			explorer_fail("strong flush done while a target is still in KVM_RUN");
+	m->vcpu[id].cached[id] &= self; /* else the guest does its own INVLPG */
+	m->published[id] = version;
+}
+
+static void thread(void *ctx, unsigned id)
+{
+	for (const char *p = machine.programs[id]; *p; p++) {
+		if (*p == 'r' || *p == 'h')
+			run_vcpu(ctx, id, *p == 'h');
+		else
+			flush(ctx, id, *p == 'F' || *p == 'S', *p == 's' || *p == 'S');
+	}
+}
+
+static void reset(void *ctx)
+{
+	static const struct flush_ops ops = { .kick = kick, .barrier = barrier };
+	struct machine *m = ctx;
+
+	memset(m->targets, 0, sizeof(m->targets));
+	memset(m->vcpu, 0, sizeof(m->vcpu));
+	memset(m->table, 0, sizeof(m->table));
+	memset(m->published, 0, sizeof(m->published));
+	m->service = (struct flush_service){ m->targets, TARGETS, &ops, m };
+	for (unsigned i = 0; i < m->vcpus; i++)
+		m->vcpu[i].in_user = true;
+}
+
+static void finish(void *ctx)
+{
+	struct machine *m = ctx;
+
+	for (unsigned i = 0; i < m->vcpus; i++) {
+		if (m->targets[i * SPREAD].flushes > m->vcpu[i].named)
+			explorer_fail("a vCPU flushes more often than it was asked to");
+		if (!*m->programs[i] && m->vcpu[i].named && !m->targets[i * SPREAD].pending)
+			explorer_fail("the flush of a vCPU that has not run is gone");
+	}
+}
+
+static void waits(void *ctx, unsigned id)
+{
+	if (((struct machine *)ctx)->vcpu[id].no_wait)
+		explorer_fail("a flush that is not strong waits");
+}
+
+static void explore(unsigned switches, const char *a, const char *b, const char *c)
+{
+	struct explorer_scenario scenario = {
+		.switches = switches,
+		.ctx = &machine,
+		.reset = reset,
+		.thread = thread,
+		.at_point = at_point,
+		.at_futex_wait = waits,
+		.finish = finish,
+	};
+	struct explorer_report report;
+
+	machine = (struct machine){ .programs = { a, b, c } };
+	while (machine.vcpus < EXPLORER_MAX_THREADS && machine.programs[machine.vcpus])
+		machine.vcpus++;
+	scenario.threads = machine.vcpus;
+	explorer_run(&scenario, &report);
+	if (report.failed)
+		fail_msg("%s|%s|%s: %s", a, b, c ? c : "", report.text);
+	print_message("             %s|%s|%s: %llu orders\n", a, b, c ? c : "",
+		      (unsigned long long)report.runs);
+	assert_true(report.runs > 1);
+}
+
+static void one_initiator(void **state)
+{
+	(void)state;
+	explore(4, "f", "rr", NULL);
+	explore(3, "ff", "rr", NULL);
+	explore(2, "f", "rr", "rr");
+}
+
+static void several_initiators(void **state)
+{
+	(void)state;
+	explore(3, "f", "f", "rr");
+	explore(2, "fF", "rfr", "rr");
+}
+
+static void strong(void **state)
+{
+	(void)state;
+	explore(3, "s", "rr", NULL);
+	explore(2, "s", "s", "rr");
+	explore(2, "s", "f", "rr");
+	explore(2, "s", "rr", "rr");
+}
+
+static void halted_target(void **state)
+{
+	(void)state;
+	explore(4, "f", "hr", NULL);
+	explore(3, "s", "hr", NULL);
+	explore(2, "s", "s", "hr");
+}
+
+static void self_in_set(void **state)
+{
+	(void)state;
+	explore(3, "rFr", "rr", NULL);
+	explore(3, "rSr", "rr", NULL);
+}
+
+static void flushing_each_other(void **state)
+{
+	(void)state;
+	explore(3, "rFr", "rFr", NULL);
+	explore(3, "rsr", "rsr", NULL);
+	explore(2, "rSr", "rFr", NULL);
+}
+
+static void target_that_never_runs(void **state)
+{
+	(void)state;
+	explore(3, "f", "", "r");
+	explore(3, "s", "", "r");
+	explore(4, "S", "", NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_initiator),
+		cmocka_unit_test(several_initiators),
+		cmocka_unit_test(strong),
+		cmocka_unit_test(halted_target),
+		cmocka_unit_test(self_in_set),
+		cmocka_unit_test(flushing_each_other),
+		cmocka_unit_test(target_that_never_runs),
+	};
+
+	return cmocka_run_group_tests_name("flush: every order", tests, NULL, NULL);
+}

@@ -35,20 +35,40 @@ void console_wake(struct console *c)
 		return;
 }
 
+static enum console_fill fill(const struct console *c)
+{
+	size_t bytes = c->head - c->tail;
+
+	if (!bytes)
+		return CONSOLE_EMPTY;
+	return c->line > c->tail || bytes >= CONSOLE_BYTES / 2 ? CONSOLE_RIPE : CONSOLE_SOME;
+}
+
+enum console_fill console_fill(struct console *c)
+{
+	pthread_mutex_lock(&c->lock);
+	enum console_fill f = fill(c);
+	pthread_mutex_unlock(&c->lock);
+	return f;
+}
+
 void console_put(struct console *c, uint8_t byte)
 {
-	bool was_empty = false;
+	bool wake = false;
 
 	pthread_mutex_lock(&c->lock);
 	while (c->head - c->tail == CONSOLE_BYTES && !c->closed)
 		pthread_cond_wait(&c->space, &c->lock);
 	if (c->head - c->tail < CONSOLE_BYTES) {
-		was_empty = c->head == c->tail;
+		enum console_fill before = fill(c);
+
 		c->ring[c->head++ % CONSOLE_BYTES] = byte;
+		if (byte == '\n')
+			c->line = c->head;
+		wake = fill(c) != before;
 	}
 	pthread_mutex_unlock(&c->lock);
-	/* The loop empties the ring before it sleeps, so only the first byte needs to wake it. */
-	if (was_empty)
+	if (wake)
 		console_wake(c);
 }
 

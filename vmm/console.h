@@ -20,6 +20,7 @@ struct console {
 	uint8_t ring[CONSOLE_BYTES];
 	size_t head; /* bytes put, ever */
 	size_t tail; /* bytes taken, ever */
+	size_t line; /* `head` after the last newline */
 	int wake_fd; /* eventfd the event loop reads */
 	bool closed; /* takers are gone: bytes are dropped, putters do not wait */
 };
@@ -30,6 +31,14 @@ void console_destroy(struct console *c);
 
 /* From a vCPU thread: appends a byte; waits while the ring is full. */
 void console_put(struct console *c, uint8_t byte);
+
+/*
+ * From the event loop: is there anything to take, and is it worth a write by
+ * itself? CONSOLE_RIPE: a whole line, or half a ring. The loop is woken at
+ * every first byte and whenever the ring becomes ripe.
+ */
+enum console_fill { CONSOLE_EMPTY, CONSOLE_SOME, CONSOLE_RIPE };
+enum console_fill console_fill(struct console *c);
 
 /* From the event loop: moves up to `max` bytes out, in order; returns how many. */
 size_t console_take(struct console *c, void *dst, size_t max);

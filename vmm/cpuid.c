@@ -25,12 +25,15 @@
 
 #define LEAF_MONITOR	  0x05u
 #define LEAF_TOPOLOGY	  0x0bu
+#define LEAF_TSC	  0x15u
 #define LEAF_TOPOLOGY_V2  0x1fu
 #define LEAF_AMD_CORES	  0x80000008u
 #define LEAF_AMD_TOPOLOGY 0x8000001eu
 #define LEAF_AMD_EXT_TOPO 0x80000026u
 #define LEVEL_SMT	  1u
 #define LEVEL_CORE	  2u
+
+#define APIC_TIMER_HZ 1000000000u /* KVM counts its APIC timers in nanoseconds */
 
 #define XEN_VERSION ((4u << 16) | 17u)
 
@@ -106,8 +109,8 @@ static void patch(struct kvm_cpuid_entry2 *e, const struct cpuid_shape *shape)
 {
 	switch (e->function) {
 	case 0:
-		if (e->eax < LEAF_TOPOLOGY)
-			e->eax = LEAF_TOPOLOGY;
+		if (e->eax < (shape->tsc_khz ? LEAF_TSC : LEAF_TOPOLOGY))
+			e->eax = shape->tsc_khz ? LEAF_TSC : LEAF_TOPOLOGY;
 		break;
 	case 1:
 		patch_leaf1(e, shape);
@@ -137,7 +140,7 @@ static void patch(struct kvm_cpuid_entry2 *e, const struct cpuid_shape *shape)
 /* What KVM reports of the host there would be wrong for the guest; our own entries replace it. */
 static bool is_replaced(uint32_t function)
 {
-	return function == LEAF_TOPOLOGY || function == LEAF_TOPOLOGY_V2 ||
+	return function == LEAF_TOPOLOGY || function == LEAF_TOPOLOGY_V2 || function == LEAF_TSC ||
 	       function == LEAF_AMD_EXT_TOPO || (function & HYPERVISOR_MASK) == HYPERVISOR_BASE;
 }
 
@@ -159,6 +162,15 @@ static void append_topology(struct builder *b, uint32_t function, const struct c
 		e.edx = shape->index;
 		append(b, e);
 	}
+}
+
+/* TSC frequency = ECX * EBX / EAX; ECX is the clock of the APIC timer (SDM vol 3A 11.5.4). */
+static void append_tsc(struct builder *b, uint32_t khz)
+{
+	append(b, (struct kvm_cpuid_entry2){ .function = LEAF_TSC,
+					     .eax = APIC_TIMER_HZ / 1000,
+					     .ebx = khz,
+					     .ecx = APIC_TIMER_HZ });
 }
 
 static void append_signature(struct builder *b, uint32_t base, uint32_t last, const char *signature)
@@ -274,6 +286,8 @@ bool cpuid_build(const struct cpuid_table *host, const struct cpuid_table *hv,
 	append_topology(&b, LEAF_TOPOLOGY, shape);
 	if (highest >= LEAF_TOPOLOGY_V2)
 		append_topology(&b, LEAF_TOPOLOGY_V2, shape);
+	if (shape->tsc_khz)
+		append_tsc(&b, shape->tsc_khz);
 	append_hypervisor(&b, hv, shape->advertised);
 	return !b.full;
 }

@@ -24,6 +24,7 @@ struct cpuid_shape {
 	unsigned index;	     /* this vCPU's; also its x2APIC id */
 	uint32_t advertised; /* 1u << enum hf_backend: interfaces to offer */
 	bool tsc_deadline;   /* KVM_CAP_TSC_DEADLINE_TIMER */
+	uint32_t tsc_khz;    /* KVM_GET_TSC_KHZ; 0: not known */
 };
 
 /* The entry for a leaf, or NULL. `index` counts only where the entry says so. */

@@ -7,6 +7,8 @@
 #include "machine.h"
 #include "service.h"
 
+#define RESET_RIP 0xfff0u
+
 static int crashed(struct vcpu *v, const char *what)
 {
 	const struct kvm_regs *regs = &v->run->s.regs.regs;
@@ -36,6 +38,11 @@ static int handle_xen(struct vcpu *v)
 
 static int handle_shutdown(struct vcpu *v)
 {
+	/* On AMD the state is undefined then (APM vol 2 15.14.3) and KVM has reset the vCPU. */
+	if (v->run->s.regs.regs.rip == RESET_RIP) {
+		machine_stop(v->machine, RUN_CRASHED, "vCPU %u: triple fault", v->index);
+		return 0;
+	}
 	return crashed(v, "triple fault");
 }
 

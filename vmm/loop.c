@@ -16,6 +16,7 @@
 #define RING_ENTRIES  16u
 #define OUTPUT_BYTES  4096u
 #define CAPTURE_MAX   (1u << 20)
+#define LINGER_NS     (10 * 1000 * 1000) /* an unfinished line may wait that long for its rest */
 #define GRACE_SECONDS 2 /* for a reader of stdout that hangs, once the user wants out */
 
 /* At most one request of a kind is in flight; its number is the completion's user_data. */
@@ -27,6 +28,7 @@ enum request {
 	OUTPUT_READY, /* after EAGAIN: stdout is non-blocking */
 	INPUT,
 	INPUT_READY,
+	LINGER, /* for the rest of a line */
 	GRACE,
 	REQUESTS,
 	CANCEL = REQUESTS,
@@ -41,10 +43,11 @@ struct loop {
 	bool draining;	    /* the machine has stopped */
 	bool output_dead;   /* nobody reads stdout any more */
 	bool input_ended;
+	bool lingered; /* no more waiting for the rest of the line */
 
 	uint64_t wakes;
 	struct signalfd_siginfo signal;
-	struct __kernel_timespec timeout, grace;
+	struct __kernel_timespec timeout, linger, grace;
 	uint8_t output[OUTPUT_BYTES];
 	size_t output_len, output_done;
 	uint8_t input[SERIAL_RX_BYTES];
@@ -121,16 +124,28 @@ static void continue_output(struct loop *l)
 	commit(sqe, OUTPUT);
 }
 
+/* Is it time to write what the guest has put into the console? Many guests put single bytes. */
+static bool output_due(struct loop *l)
+{
+	enum console_fill f = console_fill(&l->m->console);
+
+	if (f == CONSOLE_SOME && !l->lingered && !l->draining) {
+		if (!busy(l, LINGER))
+			wait_time(l, LINGER, &l->linger);
+		return false;
+	}
+	l->lingered = false;
+	return f != CONSOLE_EMPTY;
+}
+
 /* Moves console bytes on their way, unless some still are. */
 static void start_output(struct loop *l)
 {
 	enum console_mode mode = l->m->options->console;
 
-	while (!busy(l, OUTPUT) && !busy(l, OUTPUT_READY)) {
+	while (!busy(l, OUTPUT) && !busy(l, OUTPUT_READY) && output_due(l)) {
 		l->output_done = 0;
 		l->output_len = console_take(&l->m->console, l->output, sizeof(l->output));
-		if (!l->output_len)
-			return;
 		if (mode == CONSOLE_CAPTURE)
 			capture(l->m, l->output, l->output_len);
 		else if (mode == CONSOLE_STDIO && !l->output_dead)
@@ -197,6 +212,9 @@ static void completed(struct loop *l, enum request r, int result)
 		break;
 	case INPUT:
 		input_done(l, result);
+		break;
+	case LINGER:
+		l->lingered = true;
 		break;
 	case GRACE:
 		l->output_dead = true;
@@ -294,6 +312,7 @@ struct loop *loop_create(struct machine *m)
 	}
 	l->m = m;
 	l->timeout.tv_sec = m->options->timeout_s;
+	l->linger.tv_nsec = LINGER_NS;
 	l->grace.tv_sec = GRACE_SECONDS;
 	int r = io_uring_queue_init(RING_ENTRIES, &l->ring, 0);
 	if (r) {

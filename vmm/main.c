@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "doctor.h"
@@ -66,10 +68,23 @@ static int version(void)
 	return RUN_PASSED;
 }
 
+/* Or else /dev/kvm could become descriptor 1, and the guest's console be written to it. */
+static bool open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd >= 0 && !close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
+	if (!open_standard_files())
+		return RUN_HOST_ERROR;
 	signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error of write() */
 	if (!strcmp(command, "run"))
 		return run_main(argc - 1, argv + 1);

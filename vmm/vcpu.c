@@ -54,11 +54,13 @@ void vcpu_kick(struct vcpu *v)
 static int set_cpuid(struct vcpu *v)
 {
 	struct machine *m = v->machine;
+	int khz = __kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL); /* EIO: the host's TSC is not stable */
 	struct cpuid_shape shape = {
 		.vcpus = m->vcpu_count,
 		.index = v->index,
 		.advertised = m->advertised,
 		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER),
+		.tsc_khz = khz > 0 ? (uint32_t)khz : 0,
 	};
 	struct kvm_cpuid2 *c =
 		calloc(1, sizeof(*c) + CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2));
@@ -238,33 +240,51 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-/* Before its first instruction, so that memory it touches comes from the right node. */
-static int set_affinity(struct vcpu *v, pthread_attr_t *attr)
+/* The host CPU of a pinned vCPU. */
+static unsigned pinned_to(const struct vcpu *v)
 {
 	const struct machine_options *o = v->machine->options;
+
+	return o->pin[v->index % o->pin_count];
+}
+
+/* Before its first instruction, so that memory it touches comes from the right node. */
+static int set_affinity(const struct vcpu *v, pthread_attr_t *attr)
+{
 	cpu_set_t set;
 
-	if (!o->pin_count)
-		return 0;
 	CPU_ZERO(&set);
-	CPU_SET(o->pin[v->index % o->pin_count], &set);
+	CPU_SET(pinned_to(v), &set);
 	return pthread_attr_setaffinity_np(attr, sizeof(set), &set);
 }
 
-int vcpu_start(struct vcpu *v)
+static int create_thread(struct vcpu *v)
 {
 	pthread_attr_t attr;
-	char name[16];
+	bool pinned = v->machine->options->pin_count;
 
 	pthread_attr_init(&attr);
 	int err = pthread_attr_setstacksize(&attr, STACK_BYTES);
-	if (!err)
+	if (!err && pinned)
 		err = set_affinity(v, &attr);
 	if (!err)
 		err = pthread_create(&v->thread, &attr, vcpu_thread, v);
 	pthread_attr_destroy(&attr);
-	if (err)
-		return machine_failed(v->machine, "starting a vCPU's thread", -err);
+	if (err && pinned)
+		machine_stop(v->machine, RUN_HOST_ERROR, "vCPU %u: no thread on host CPU %u: %s",
+			     v->index, pinned_to(v), strerror(err));
+	else if (err)
+		machine_failed(v->machine, "pthread_create", -err);
+	return -err;
+}
+
+int vcpu_start(struct vcpu *v)
+{
+	char name[16];
+	int r = create_thread(v);
+
+	if (r)
+		return r;
 	v->has_thread = true;
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
 	pthread_setname_np(v->thread, name);

@@ -58,9 +58,10 @@ static u64 random_below(struct bench *b, u64 limit)
 static void wait_ticks(u64 ticks)
 {
 	u64 end = rdtsc() + ticks;
+	u32 polls = 0;
 
 	while (rdtsc() < end)
-		cpu_pause();
+		cpu_poll(&polls);
 }
 
 static void timed_flush(struct bench *b, struct harness_sample *sample)

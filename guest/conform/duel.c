@@ -35,9 +35,11 @@ static void judge(struct duel *d, u32 self)
 
 static void judge_until_acknowledged(struct duel *d, u32 self, u64 generation)
 {
+	u32 polls = 0;
+
 	while (__atomic_load_n(&d->side[!self].acknowledged, __ATOMIC_ACQUIRE) < generation) {
 		judge(d, self);
-		cpu_pause();
+		cpu_poll(&polls);
 	}
 }
 
@@ -47,6 +49,8 @@ static void fight(struct duel *d, u32 self)
 		.nr_ranges = 1,
 		.ranges = { { arena_va(self), 1 } },
 	};
+
+	u32 polls = 0;
 
 	cpumask_set(&req.targets, !self);
 	preempt_disable();
@@ -62,7 +66,7 @@ static void fight(struct duel *d, u32 self)
 	}
 	while (d->side[self].acknowledged < d->rounds) {
 		judge(d, self);
-		cpu_pause();
+		cpu_poll(&polls);
 	}
 	root_load(pt_kernel_root());
 	preempt_enable();

@@ -193,7 +193,7 @@ static void check_duel(struct suite *s)
 {
 	struct readers_outcome out = duel(s->readers->arena, s->rounds);
 
-	verdict("two initiators", spinning(s), 1, 2 * s->rounds, &out);
+	verdict("two initiators", spinning(s), 2, 2 * s->rounds, &out);
 }
 
 static void check_cr4(struct suite *s)

@@ -54,6 +54,7 @@ static void reader_main(void *arg)
 	struct readers *r = arg;
 	struct reader *me = &r->reader[cpu_id()];
 	u64 cr4 = read_cr4();
+	u32 polls = 0;
 
 	preempt_disable();
 	root_load(r->arena->cpu[cpu_id()].root);
@@ -62,7 +63,7 @@ static void reader_main(void *arg)
 			me->cr4_changes++;
 		if (r->mode == READER_HALT)
 			halt_until_published(r, me);
-		cpu_pause();
+		cpu_poll(&polls);
 	}
 	root_load(pt_kernel_root());
 	preempt_enable();
@@ -109,10 +110,12 @@ void readers_wait(struct readers *r, u64 generation)
 {
 	if (r->mode == READER_HALT)
 		apic_send_mask(&r->cpus, VECTOR_TEST);
+	u32 polls = 0;
+
 	for_each_cpu (cpu, &r->cpus)
 		while (__atomic_load_n(&r->reader[cpu].acknowledged, __ATOMIC_ACQUIRE) !=
 		       generation)
-			cpu_pause();
+			cpu_poll(&polls);
 }
 
 /* Asks until the host has put the vCPU to sleep. False: this host cannot tell. */
@@ -130,9 +133,11 @@ static bool wait_blocked(u32 cpu)
 
 void readers_wait_halted(struct readers *r, u64 generation)
 {
+	u32 polls = 0;
+
 	for_each_cpu (cpu, &r->cpus) {
 		while (__atomic_load_n(&r->reader[cpu].halting, __ATOMIC_ACQUIRE) != generation)
-			cpu_pause();
+			cpu_poll(&polls);
 		if (!wait_blocked(cpu))
 			return;
 	}

@@ -34,7 +34,7 @@ void panic_stop_if_asked(void)
 static void stop_others(void)
 {
 	u64 deadline = rdtsc() + tsc_from_ms(STOP_DEADLINE_MS);
-	u32 asked = 0;
+	u32 asked = 0, polls = 0;
 
 	for_each_cpu (cpu, cpus_online()) {
 		if (cpu != cpu_id()) {
@@ -43,7 +43,7 @@ static void stop_others(void)
 		}
 	}
 	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < asked && rdtsc() < deadline)
-		cpu_pause();
+		cpu_pause_long(&polls);
 	console_break_lock();
 	if (stopped < asked)
 		kprintf("panic: %u of %u other CPUs have not stopped\n", asked - stopped, asked);

@@ -116,6 +116,7 @@ static void start_all(paddr_t trampoline)
 {
 	u64 start = rdtsc();
 	bool again = false;
+	u32 polls = 0;
 
 	for (u32 i = 1; i < count; i++)
 		apic_send_init(cpus[i]->apic_id);
@@ -134,7 +135,7 @@ static void start_all(paddr_t trampoline)
 					      cpus[i]->apic_id);
 			}
 		}
-		cpu_pause();
+		cpu_pause_long(&polls);
 	}
 }
 

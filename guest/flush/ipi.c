@@ -72,9 +72,10 @@ static void post(const struct cpumask *remote, struct cpumask *interrupt)
 static void wait_acknowledged(struct flush_cpu *me)
 {
 	u64 start = rdtsc();
+	u32 polls = 0;
 
 	while (__atomic_load_n(&me->unacknowledged, __ATOMIC_ACQUIRE))
-		cpu_pause();
+		cpu_poll(&polls);
 	me->counters.waited_ticks += rdtsc() - start;
 }
 

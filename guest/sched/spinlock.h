@@ -28,9 +28,11 @@ static inline bool spin_trylock(struct spinlock *l)
 
 static inline void spin_lock(struct spinlock *l)
 {
+	u32 polls = 0;
+
 	while (!spin_trylock(l)) {
 		while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
-			cpu_pause();
+			cpu_pause_long(&polls);
 	}
 }
 

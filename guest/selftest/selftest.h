@@ -12,9 +12,10 @@
 #define wait_for(cond)                                                  \
 	({                                                              \
 		u64 wait_end = rdtsc() + tsc_from_ms(SELFTEST_WAIT_MS); \
+		u32 polls = 0;                                          \
 		bool held;                                              \
 		while (!(held = (cond)) && rdtsc() < wait_end)          \
-			cpu_pause();                                    \
+			cpu_pause_long(&polls);                         \
 		held;                                                   \
 	})
 

@@ -230,6 +230,7 @@ long model_syscall(long number, ...)
 static void thread_main(void)
 {
 	x.scenario->thread(x.scenario->ctx, x.self);
+	explorer_point(); /* what it stored last may still be delayed */
 	explorer_drain(x.self);
 	x.threads[x.self].finished = true;
 	to_scheduler();

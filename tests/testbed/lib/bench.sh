@@ -67,7 +67,10 @@ bench_collect() {
 	mkdir "$result"
 	case $status in
 	124 | 137) problem="no end within $limit s" status=$EXIT_TIMEOUT ;;
-	0) problem="the emulated machine stopped without a result" ;;
+	0)
+		problem=$(grep -ao 'Kernel panic.*' "$1/log" | head -n 1 | tr -d '\r')
+		problem=${problem:-the emulated machine stopped without a result}
+		;;
 	*) problem="the emulator failed with status $status" ;;
 	esac
 	if ! tar -C "$result" -xf "$1/results" 2>/dev/null || [ ! -s "$result/status" ]; then

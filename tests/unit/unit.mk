@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Hosted unit tests: each module's own test, built for each set of sanitizers it is listed under.
+# asan: addresses and undefined behaviour. tsan: races. model: vmm/flush.c on the explorer's atomics.
+
+unit_dir := $(BUILD)/tests/unit/$(notdir $(firstword $(CC)))
+
+unit_flags_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+unit_flags_tsan  := -O1 -fsanitize=thread
+unit_flags_model := -O2
+
+unit_asan  := hypercall flush flush_threads elf gmem cpuid acpi serial console result report placement service backend
+unit_tsan  := flush_threads console
+unit_model := flush_model
+
+# The sources a test is linked with, besides its own.
+unit_of_hypercall     := vmm/hypercall.c
+unit_of_flush         := vmm/flush.c vmm/hypercall.c
+unit_of_flush_threads := vmm/flush.c vmm/hypercall.c
+unit_of_flush_model   := vmm/flush.c tests/unit/explorer.c
+unit_of_elf           := vmm/elf.c vmm/gmem.c tests/unit/fake_kvm.c
+unit_of_gmem          := vmm/gmem.c tests/unit/fake_kvm.c
+unit_of_cpuid         := vmm/cpuid.c
+unit_of_acpi          := vmm/acpi.c
+unit_of_serial        := vmm/serial.c vmm/console.c tests/unit/fake_kvm.c
+unit_of_console       := vmm/console.c
+unit_of_result        := vmm/result.c
+unit_of_report        := vmm/report.c vmm/result.c
+unit_of_placement     := vmm/placement.c
+unit_of_service       := vmm/service.c vmm/hypercall.c vmm/flush.c vmm/gmem.c tests/unit/fake_kvm.c
+unit_of_backend       := vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
+
+unit_libs := -lcmocka -ljansson -pthread
+
+# $(1) set, $(2) test
+define unit_binary
+$(unit_dir)/$(1)/test_$(2): $(addprefix $(unit_dir)/$(1)/,tests/unit/test_$(2).o $(patsubst %.c,%.o,$(unit_of_$(2))))
+	$$(CC) $$(unit_flags_$(1)) $$^ $$(unit_libs) -o $$@
+unit_binaries += $(unit_dir)/$(1)/test_$(2)
+unit_depends  += $(addprefix $(unit_dir)/$(1)/,tests/unit/test_$(2).d $(patsubst %.c,%.d,$(unit_of_$(2))))
+endef
+
+define unit_set
+$(unit_dir)/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(CBASE) $$(unit_flags_$(1)) -c $$< -o $$@
+$(foreach test,$(unit_$(1)),$(eval $(call unit_binary,$(1),$(test))))
+endef
+
+$(foreach set,asan tsan model,$(eval $(call unit_set,$(set))))
+
+$(unit_dir)/model/vmm/flush.o: unit_flags_model += -include tests/unit/atomics.h
+
+# Each patch in mutants/ breaks vmm/flush.c in one place; test_flush_model must fail with it.
+unit_mutants := $(patsubst tests/unit/mutants/%.patch,$(unit_dir)/mutants/%,$(wildcard tests/unit/mutants/*.patch))
+
+$(unit_dir)/mutants/%.c: tests/unit/mutants/%.patch vmm/flush.c
+	@mkdir -p $(@D)
+	patch --silent --fuzz=0 --output=$@ vmm/flush.c $<
+
+$(unit_dir)/mutants/%.o: $(unit_dir)/mutants/%.c tests/unit/atomics.h tests/unit/explorer.h vmm/flush.h
+	$(CC) -std=gnu17 -w -O2 -I. -Ivmm -include tests/unit/atomics.h -c $< -o $@
+
+$(unit_mutants): %: %.o $(unit_dir)/model/tests/unit/test_flush_model.o $(unit_dir)/model/tests/unit/explorer.o
+	$(CC) $^ $(unit_libs) -o $@
+
+.SECONDARY: $(addsuffix .c,$(unit_mutants)) $(addsuffix .o,$(unit_mutants))
+
+# What tests/unit/run runs when it is given nothing.
+units: $(unit_binaries) $(unit_mutants)
+	@printf '%s\n' $(unit_binaries) --mutants $(unit_mutants) > $(BUILD)/tests/unit/programs
+
+unit: units ## run the hosted unit tests
+	tests/unit/run
+
+.PHONY: unit units
+
+-include $(unit_depends)

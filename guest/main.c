@@ -54,7 +54,6 @@ static void init_memory(void)
 	paging_init_cpu();
 	page_init(&boot);
 	pt_init(&boot);
-	page_init_high(&boot);
 	tlb_init();
 }
 
@@ -80,6 +79,7 @@ void boot_main(u32 magic, u32 info)
 	kprintf("hyperflush guest, booted by %s\n", boot.loader);
 	init_memory();
 	init_cpus();
+	page_init_high(&boot);
 	kprintf("%u CPUs (%s), %llu MiB free\n", cpu_count(), apic_is_x2() ? "x2APIC" : "xAPIC",
 		(unsigned long long)page_free_count() * PAGE_SIZE >> 20);
 	thread_create("suite", 0, run_suite, NULL);

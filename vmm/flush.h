@@ -56,9 +56,8 @@ struct flush_service {
 
 /*
  * Target's thread, last thing before KVM_RUN. True: a flush is due and has
- * been taken; the caller must carry it out before it enters the guest.
- * run->immediate_exit must have been cleared *before* the call: a kick that
- * comes after it sets it again.
+ * been taken; the caller must carry it out before it enters the guest. A kick
+ * that comes after the call must make that KVM_RUN return at once.
  */
 bool flush_enter(struct flush_target *t);
 

@@ -252,10 +252,7 @@ static void destroy(struct machine *m)
 static void run(struct machine *m)
 {
 	struct loop *loop = loop_create(m);
-	int r = vcpu_install_kick();
 
-	if (r)
-		machine_failed(m, "sigaction", r);
 	for (unsigned i = 0; loop && i < m->vcpu_count && !m->stop; i++)
 		vcpu_start(&m->vcpus[i]);
 	if (loop)

@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <x86intrin.h>
 
 /* Overcommitted: this many vCPUs a CPU if OVERCOMMIT_CPUS suffice, else as many as it takes. */
 #define OVERCOMMIT_RATIO 4u
 #define OVERCOMMIT_CPUS	 4u
 
-/* TSC ticks. Less than two context switches and a KVM_RUN between them can take. */
-#define RIVAL_GAP 2000u
+#define RIVAL_BURN 1000u /* turns of a loop between two looks */
 
 #define RIVAL_VICTIM 1u
 
@@ -46,28 +46,43 @@ static void bind_thread(pid_t tid, unsigned cpu)
 	sched_setaffinity(tid, sizeof(set), &set);
 }
 
+/* How often the calling thread was put off its CPU. */
+static long involuntary_switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nivcsw;
+}
+
+/* Burns CPU time; a PAUSE now and then, for emulators that run CPUs in turn. */
+static void burn(void)
+{
+	for (volatile unsigned i = 0; i < RIVAL_BURN; i++)
+		if (i % 16 == 0)
+			_mm_pause();
+}
+
 static void *rival_main(void *arg)
 {
 	struct placement *p = arg;
-	uint64_t last = __rdtsc();
-	unsigned turns = 0;
+	long switches = -1;
 
 	bind_thread(0, p->rival_cpu);
-	p->spans[0] = (struct rival_span){ last, last };
-	p->span_count = 1;
 	while (!atomic_load_explicit(&p->rival_stop, memory_order_relaxed)) {
-		uint64_t now = __rdtsc();
+		uint64_t before = __rdtsc();
+		long now = involuntary_switches();
 
-		/* Rarely: with a PAUSE a turn an emulated CPU does little else. */
-		if (++turns % 16 == 0)
-			_mm_pause();
-		if (now - last > RIVAL_GAP) {
+		if (now != switches) {
 			if (p->span_count == RIVAL_MAX_SPANS)
 				break; /* later calls are not judged; the victim runs free */
-			p->spans[p->span_count++].first = now;
+			before = __rdtsc();
+			p->spans[p->span_count++].first = before;
+			switches = now;
 		}
-		p->spans[p->span_count - 1].last = now;
-		last = now;
+		/* No switch since `first` was read: the victim did not run until here. */
+		p->spans[p->span_count - 1].last = before;
+		burn();
 	}
 	return NULL;
 }

@@ -20,8 +20,8 @@
 
 /*
  * Spans of TSC time during which the rival ran, and thus its victim did not:
- * it reads the TSC in a loop, and a span ends where two readings lie further
- * apart than any loop iteration. Written by the rival, read after it was joined.
+ * within a span the kernel's count of the rival's involuntary context switches
+ * did not move. Written by the rival, read after it was joined.
  */
 struct rival_span {
 	uint64_t first, last;

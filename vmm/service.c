@@ -29,7 +29,7 @@ static int64_t call_flush(struct vcpu *v, uint64_t gpa, uint64_t len)
 	uint8_t request[HF_MAX_REQUEST_BYTES];
 	struct flush_plan plan;
 
-	if (len > sizeof(request))
+	if (!len || len > sizeof(request))
 		return HF_ESIZE;
 	/* The only read of the request: other vCPUs may be writing it. */
 	if (gmem_read(&m->mem, gpa, request, len))

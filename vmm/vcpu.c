@@ -19,27 +19,44 @@
 	(256u << 10) /* holds a request, a page and the kernel's signal frame with AVX-512 */
 #define CR4_PGE (1ull << 7)
 
-/* What the kick's handler needs: the running thread's own kvm_run. */
-static _Thread_local struct kvm_run *local_run;
+/*
+ * The kick: blocked in vCPU threads but for the time in KVM_RUN
+ * (KVM_SET_SIGNAL_MASK), so it is never delivered. KVM_RUN returns EINTR for
+ * it, at once if it came before; then it is taken off the queue. Not a
+ * real-time signal: however many are sent, one is pending.
+ */
+#define KICK_SIGNAL SIGUSR1
 
-static void on_kick(int sig)
+static void take_kick(void)
 {
-	(void)sig;
-	if (local_run)
-		__atomic_store_n(&local_run->immediate_exit, 1, __ATOMIC_RELAXED);
+	static const struct timespec now = { 0 };
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	sigtimedwait(&kick, NULL,
+		     &now); /* EAGAIN: some other signal's EINTR, or it is yet to come */
 }
 
-static int kick_signal(void)
+/* The kernel's own sigset_t: 64 bits on x86. */
+static int unblock_kick_in_run(struct vcpu *v)
 {
-	return SIGRTMIN;
+	struct {
+		struct kvm_signal_mask head;
+		uint64_t set;
+	} __attribute__((packed)) mask = { .head.len = sizeof(mask.set) };
+
+	mask.set = ~(1ull << (KICK_SIGNAL - 1));
+	return machine_ioctl(v->machine, v->fd, KVM_SET_SIGNAL_MASK, &mask);
 }
 
-int vcpu_install_kick(void)
+static void block_kick(void)
 {
-	struct sigaction sa = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
+	sigset_t kick;
 
-	sigemptyset(&sa.sa_mask);
-	return sigaction(kick_signal(), &sa, NULL) ? -errno : 0;
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &kick, NULL);
 }
 
 void vcpu_kick(struct vcpu *v)
@@ -48,7 +65,7 @@ void vcpu_kick(struct vcpu *v)
 
 	/* ESRCH: the thread has left its loop, and will not enter again. */
 	if (tid)
-		syscall(SYS_tgkill, getpid(), tid, kick_signal());
+		syscall(SYS_tgkill, getpid(), tid, KICK_SIGNAL);
 }
 
 static int set_cpuid(struct vcpu *v)
@@ -126,6 +143,8 @@ int vcpu_create(struct vcpu *v)
 		r = enforce_cpuid(v);
 	if (!r)
 		r = set_tsc_offset(v);
+	if (!r)
+		r = unblock_kick_in_run(v);
 	return r;
 }
 
@@ -188,8 +207,10 @@ static int vcpu_flush_tlb(struct vcpu *v)
 /* KVM_RUN has failed with `err`. 0 if the loop goes on. */
 static int after_failed_run(struct vcpu *v, int err)
 {
-	if (err == EINTR)
-		return 0; /* a kick */
+	if (err == EINTR) {
+		take_kick();
+		return 0;
+	}
 	if (err == EAGAIN) {
 		v->initialised = true; /* an INIT or SIPI has arrived */
 		return 0;
@@ -223,20 +244,13 @@ static void *vcpu_thread(void *arg)
 	struct vcpu *v = arg;
 	int r = 0;
 
-	local_run = v->run;
+	block_kick(); /* before tid tells others whom to kick */
 	atomic_store(&v->tid, (pid_t)syscall(SYS_gettid));
 	sem_post(&v->machine->thread_ready);
 	/* tid before the first look at `stop`: machine_stop() sets that first and then kicks by
 	 * tid. */
-	while (!r) {
-		/* Cleared before the checks: a kick that follows one of them sets it again. */
-		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_RELAXED);
-		atomic_signal_fence(memory_order_seq_cst);
-		if (atomic_load(&v->machine->stop))
-			break;
+	while (!r && !atomic_load(&v->machine->stop))
 		r = run_once(v);
-	}
-	local_run = NULL;
 	return NULL;
 }
 

@@ -82,9 +82,6 @@ void vcpu_destroy(struct vcpu *v);
  * machine_stop(). */
 int vcpu_start(struct vcpu *v);
 
-/* Installs the handler behind vcpu_kick() for the process. 0 or -errno. */
-int vcpu_install_kick(void);
-
 /*
  * Makes a KVM_RUN of this vCPU return: the one in progress, or the next one if
  * the thread has already passed its checks. From any thread.

@@ -21,10 +21,9 @@
 #include "guest/suites.h"
 
 #define WARM_UP_FLUSHES 8u
-#define COUNTED_FLUSHES 64u
 
 /* With a rival, the host judges only samples taken while the victim was off its CPU. */
-#define DESCHEDULED_SAMPLES_FACTOR 4u
+#define DESCHEDULED_SAMPLES_FACTOR 3u
 
 struct bench {
 	struct readers *readers;
@@ -37,13 +36,13 @@ struct bench {
 static const struct placement {
 	enum harness_placement id;
 	const char *word;
-	u32 factor;
-	u64 gap_us; /* random wait before each flush: 0 to this. Overcommitted: two ticks of the
-		       host. */
+	u32 factor;  /* samples to take for each one asked for */
+	u64 gap_us;  /* random wait before each flush: 0 to this; 4 ms is a tick of the host */
+	u32 counted; /* flushes of the counted pass: few where each may take a time slice */
 } placements[] = {
-	{ HARNESS_OWN_CPU, "own", 1, 200 },
-	{ HARNESS_OVERCOMMITTED, "over", 1, 8000 },
-	{ HARNESS_DESCHEDULED, "desched", DESCHEDULED_SAMPLES_FACTOR, 8000 },
+	{ HARNESS_OWN_CPU, "own", 1, 200, 64 },
+	{ HARNESS_OVERCOMMITTED, "over", 1, 4000, 8 },
+	{ HARNESS_DESCHEDULED, "desched", DESCHEDULED_SAMPLES_FACTOR, 4000, 8 },
 };
 
 /* xorshift64 (Marsaglia): the same phases in every run. */
@@ -85,18 +84,18 @@ static void take_samples(struct bench *b, u32 count, u64 max_gap)
 }
 
 /* Spaced so that every target is back in the guest before the next flush, else exits merge. */
-static void take_counted(struct bench *b, struct harness_record *record)
+static void take_counted(struct bench *b, u32 count, struct harness_record *record)
 {
 	struct harness_stats before, after;
 	struct harness_sample unused;
 
 	harness_stats(&before);
-	for (u32 i = 0; i < COUNTED_FLUSHES; i++) {
+	for (u32 i = 0; i < count; i++) {
 		wait_ticks(tsc_khz() / 10 * (1 + cpu_count() / 8));
 		timed_flush(b, &unused);
 	}
 	harness_stats(&after);
-	record->counted_ops = COUNTED_FLUSHES;
+	record->counted_ops = count;
 	record->exits = after.exits - before.exits;
 	record->kicks = after.kicks - before.kicks;
 }
@@ -125,7 +124,7 @@ static void measure(struct bench *b, const struct placement *p, u32 count)
 	record->hypercalls = after.hypercalls - before.hypercalls;
 	record->skipped = after.skipped - before.skipped;
 	record->waited_ticks = after.waited_ticks - before.waited_ticks;
-	take_counted(b, record);
+	take_counted(b, p->counted, record);
 	readers_wait(b->readers, b->generation);
 
 	struct readers_outcome out = readers_stop(b->readers);

@@ -75,22 +75,8 @@ static inline void cpu_pause(void)
 }
 
 /*
- * The same for waits that may be long: pauses at every 16th poll only. `polls` is the
- * loop's own, from 0. An emulator that takes a global lock at each PAUSE (QEMU's
- * does) would otherwise keep the CPU that is waited for from its devices.
- */
-static inline void cpu_pause_long(u32 *polls)
-{
-	if (++*polls % 16 == 0)
-		cpu_pause();
-	else
-		__asm__ volatile("" ::: "memory");
-}
-
-/*
- * For loops that may turn very often: a PAUSE at every 16th poll. Where PAUSE
- * gives the processor away (instruction-counting emulation) one a turn would
- * be most of the work, and none would starve the CPU waited for.
+ * The same for waits that may be long: pauses at every 16th poll only. `polls` is the loop's
+ * own, from 0. Emulators give the processor away, or take a global lock, at each PAUSE.
  */
 static inline void cpu_poll(u32 *polls)
 {

@@ -43,7 +43,7 @@ static void stop_others(void)
 		}
 	}
 	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < asked && rdtsc() < deadline)
-		cpu_pause_long(&polls);
+		cpu_poll(&polls);
 	console_break_lock();
 	if (stopped < asked)
 		kprintf("panic: %u of %u other CPUs have not stopped\n", asked - stopped, asked);

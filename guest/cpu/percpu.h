@@ -16,6 +16,7 @@ struct cpu {
 	u32 apic_id;
 	u32 apic_ldr; /* x2APIC: cluster << 16 | bit; xAPIC: cluster << 4 | bit */
 	bool tick_on;
+	paddr_t root; /* in CR3; cpu/tlb.h */
 
 	/* sched/: owned by this CPU, but for `lock` and what it guards */
 	struct thread *current;

@@ -66,7 +66,7 @@ void ap_main(u32 ticket)
 	struct cpu *cpu;
 
 	paging_init_cpu();
-	root_load(pt_kernel_root());
+	write_cr3(pt_kernel_root()); /* as add_cpu() has noted; this_cpu() is not there yet */
 	apic_id = apic_enable();
 	cpu = find_cpu(apic_id);
 	trap_init_cpu(cpu);
@@ -84,6 +84,7 @@ static void add_cpu(u32 apic_id)
 	cpu->self = cpu;
 	cpu->id = count;
 	cpu->apic_id = apic_id;
+	cpu->root = pt_kernel_root();
 	cpus[count++] = cpu;
 	ap_idle[ticket] = thread_alloc("idle", cpu);
 	ap_stack_tops[ticket] = thread_stack_top(ap_idle[ticket]);
@@ -135,7 +136,7 @@ static void start_all(paddr_t trampoline)
 					      cpus[i]->apic_id);
 			}
 		}
-		cpu_pause_long(&polls);
+		cpu_poll(&polls);
 	}
 }
 

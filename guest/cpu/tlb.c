@@ -10,6 +10,9 @@
 
 #define INVPCID_ALL_WITH_GLOBALS 2ul
 
+/* All CPUs, all the time. Written whole, never read back: a read may show bits of the host. */
+#define KERNEL_CR4 (CR4_PAE | CR4_PGE)
+
 static bool have_invpcid;
 
 void tlb_init(void)
@@ -20,7 +23,6 @@ void tlb_init(void)
 void tlb_flush_all(void)
 {
 	bool was;
-	u64 cr4;
 
 	if (have_invpcid) {
 		static const u64 descriptor[2];
@@ -30,9 +32,8 @@ void tlb_flush_all(void)
 		return;
 	}
 	was = irq_save(); /* a handler must not see, or set again, CR4 without PGE */
-	cr4 = read_cr4();
-	write_cr4(cr4 & ~CR4_PGE);
-	write_cr4(cr4);
+	write_cr4(KERNEL_CR4 & ~CR4_PGE);
+	write_cr4(KERNEL_CR4);
 	irq_restore(was);
 }
 
@@ -44,5 +45,5 @@ void paging_init_cpu(void)
 		panic("this CPU has no NX (CPUID 0x80000001 EDX bit 20)");
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	write_cr0(read_cr0() | CR0_WP);
-	write_cr4(read_cr4() | CR4_PGE);
+	write_cr4(KERNEL_CR4);
 }

@@ -40,7 +40,8 @@ void kfree(void *p, size_t size);
 struct boot_info;
 /*
  * Take the memory map's RAM, without the image and the first 1 MiB: what lies below
- * 4 GiB, and, after pt_init() has mapped it, the rest. Once each, on CPU 0.
+ * 4 GiB, and the rest. Between the two come pt_init(), which maps the rest, and
+ * smp_start(): APs begin on page tables that do not. Once each, on CPU 0.
  */
 void page_init(const struct boot_info *boot);
 void page_init_high(const struct boot_info *boot);

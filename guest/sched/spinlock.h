@@ -32,7 +32,7 @@ static inline void spin_lock(struct spinlock *l)
 
 	while (!spin_trylock(l)) {
 		while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
-			cpu_pause_long(&polls);
+			cpu_poll(&polls);
 	}
 }
 

@@ -15,7 +15,7 @@
 		u32 polls = 0;                                          \
 		bool held;                                              \
 		while (!(held = (cond)) && rdtsc() < wait_end)          \
-			cpu_pause_long(&polls);                         \
+			cpu_poll(&polls);                               \
 		held;                                                   \
 	})
 

@@ -24,7 +24,7 @@ struct delayed {
 struct thread {
 	ucontext_t start;
 	jmp_buf at;
-	bool started, finished;
+	bool started, finished, interrupted;
 	bool may_end;
 	bool (*ready)(void *ctx, unsigned id); /* NULL: not waiting */
 	const volatile void *futex;	       /* asleep on it, or NULL */
@@ -217,6 +217,10 @@ long model_syscall(long number, ...)
 	} else if (op == FUTEX_WAIT_PRIVATE) {
 		if (memory_read(word, sizeof(value)) != value)
 			return -1;
+		if (!x.threads[x.self].interrupted && explorer_choose(2)) {
+			x.threads[x.self].interrupted = true; /* once a run: EINTR */
+			return -1;
+		}
 		if (x.scenario->at_futex_wait)
 			x.scenario->at_futex_wait(x.scenario->ctx, x.self);
 		x.threads[x.self].futex = word;
@@ -300,7 +304,7 @@ static void run_once(void)
 		struct thread *t = &x.threads[i];
 		uint8_t *stack = t->stack;
 
-		t->started = t->finished = t->may_end = false;
+		t->started = t->finished = t->interrupted = t->may_end = false;
 		t->ready = NULL;
 		t->futex = NULL;
 		t->buffered = 0;

@@ -21,10 +21,9 @@ static int setup(void **state)
 	for (unsigned i = 0; i < FAKE_KVM_CAPS; i++)
 		fake_kvm.caps[i] = UINT32_MAX;
 	kvm_leaf = (struct kvm_cpuid_entry2){ .function = 0x40000001, .eax = UINT32_MAX };
-	hv_leaves[0] = (struct kvm_cpuid_entry2){ .function = HV_CPUID_FEATURES,
-						  .eax = UINT32_MAX };
-	hv_leaves[1] = (struct kvm_cpuid_entry2){ .function = HV_CPUID_ENLIGHT,
-						  .eax = UINT32_MAX };
+	hv_leaves[0] =
+		(struct kvm_cpuid_entry2){ .function = HV_CPUID_FEATURES, .eax = UINT32_MAX };
+	hv_leaves[1] = (struct kvm_cpuid_entry2){ .function = HV_CPUID_ENLIGHT, .eax = UINT32_MAX };
 	host = (struct kvm){ .nested_paging = true,
 			     .membarrier = true,
 			     .host = { &kvm_leaf, 1 },
@@ -127,8 +126,11 @@ static void auto_offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(names),		   TEST(nothing_lacks), TEST(every_guest_needs),
-		TEST(one_interface_needs), TEST(auto_offers),
+		TEST(names),
+		TEST(nothing_lacks),
+		TEST(every_guest_needs),
+		TEST(one_interface_needs),
+		TEST(auto_offers),
 	};
 
 	return cmocka_run_group_tests_name("backend", tests, NULL, NULL);

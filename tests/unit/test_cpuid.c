@@ -30,9 +30,27 @@ static struct kvm_cpuid_entry2 intel_entries[] = {
 	{ .function = 4, .index = 3, .flags = INDEXED },
 	{ .function = 5, .eax = 0x40, .ebx = 0x40, .ecx = 3, .edx = 0x20 },
 	{ .function = 7, .index = 0, .flags = INDEXED, .eax = 2, .ebx = 0x1234 },
-	{ .function = 0xb, .index = 0, .flags = INDEXED, .eax = 1, .ebx = 2, .ecx = 0x100, .edx = 7 },
-	{ .function = 0xb, .index = 1, .flags = INDEXED, .eax = 6, .ebx = 64, .ecx = 0x201, .edx = 7 },
-	{ .function = 0x1f, .index = 0, .flags = INDEXED, .eax = 1, .ebx = 2, .ecx = 0x100, .edx = 7 },
+	{ .function = 0xb,
+	  .index = 0,
+	  .flags = INDEXED,
+	  .eax = 1,
+	  .ebx = 2,
+	  .ecx = 0x100,
+	  .edx = 7 },
+	{ .function = 0xb,
+	  .index = 1,
+	  .flags = INDEXED,
+	  .eax = 6,
+	  .ebx = 64,
+	  .ecx = 0x201,
+	  .edx = 7 },
+	{ .function = 0x1f,
+	  .index = 0,
+	  .flags = INDEXED,
+	  .eax = 1,
+	  .ebx = 2,
+	  .ecx = 0x100,
+	  .edx = 7 },
 	{ .function = 0x40000000, .eax = 0x40000001, .ebx = 0x4b4d564b },
 	{ .function = 0x40000001, .eax = UINT32_MAX },
 	{ .function = 0x80000000, .eax = 0x80000008 },
@@ -224,9 +242,8 @@ static void topology(void **state)
 	static const struct {
 		unsigned vcpus, index, bits;
 	} cases[] = {
-		{ 1, 0, 0 },	 { 2, 1, 1 },	  { 3, 2, 2 },	   { 4, 3, 2 },
-		{ 64, 63, 6 },	 { 65, 64, 7 },	  { 255, 254, 8 }, { 256, 255, 8 },
-		{ 257, 256, 9 }, { 512, 511, 9 },
+		{ 1, 0, 0 },   { 2, 1, 1 },	{ 3, 2, 2 },	 { 4, 3, 2 },	  { 64, 63, 6 },
+		{ 65, 64, 7 }, { 255, 254, 8 }, { 256, 255, 8 }, { 257, 256, 9 }, { 512, 511, 9 },
 	};
 
 	(void)state;

@@ -148,9 +148,12 @@ static void wrong_header(void **state)
 
 static void program_headers_beyond_the_file(void **state)
 {
-	static const uint64_t offsets[] = { sizeof(struct image) - 1, sizeof(struct image),
-					    1ull << 32,		      UINT64_MAX,
-					    UINT64_MAX - 63,	      1ull << 63 };
+	static const uint64_t offsets[] = { sizeof(struct image) - 1,
+					    sizeof(struct image),
+					    1ull << 32,
+					    UINT64_MAX,
+					    UINT64_MAX - 63,
+					    1ull << 63 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(offsets); i++) {

@@ -27,9 +27,9 @@ struct vcpu {
 	bool in_user;	     /* the handler may run */
 	bool in_run;	     /* in KVM_RUN */
 	bool in_guest;
-	bool no_wait;	 /* in a flush that must not wait for its targets */
-	uint64_t runs;	 /* KVM_RUNs begun */
-	uint64_t named;	 /* flush requests that named this vCPU */
+	bool no_wait;	/* in a flush that must not wait for its targets */
+	uint64_t runs;	/* KVM_RUNs begun */
+	uint64_t named; /* flush requests that named this vCPU */
 	bool cached[EXPLORER_MAX_THREADS];
 	uint64_t tlb[EXPLORER_MAX_THREADS];
 };
@@ -50,6 +50,11 @@ static struct machine {
 	uint64_t published[EXPLORER_MAX_THREADS];
 } machine;
 
+static struct flush_target *target(struct machine *m, unsigned id)
+{
+	return &m->targets[(size_t)id * SPREAD];
+}
+
 static void run_handler(struct vcpu *v)
 {
 	v->signal_pending = false;
@@ -69,13 +74,13 @@ static bool is_kicked(void *ctx, unsigned id)
 	return ((struct machine *)ctx)->vcpu[id].signal_pending;
 }
 
-static void kick(void *ctx, unsigned target)
+static void kick(void *ctx, unsigned index)
 {
 	struct machine *m = ctx;
-	unsigned id = target / SPREAD;
+	unsigned id = index / SPREAD;
 
 	explorer_point();
-	if (target % SPREAD || id >= m->vcpus)
+	if (index % SPREAD || id >= m->vcpus)
 		explorer_fail("kick of a vCPU outside the set");
 	if (!*m->programs[id])
 		explorer_fail("kick of a vCPU that has never run");
@@ -141,7 +146,7 @@ static void kvm_run(struct machine *m, struct vcpu *v, bool halt)
 
 static void run_vcpu(struct machine *m, unsigned id, bool halt)
 {
-	struct flush_target *t = &m->targets[id * SPREAD];
+	struct flush_target *t = target(m, id);
 	struct vcpu *v = &m->vcpu[id];
 
 	explorer_point();
@@ -159,8 +164,8 @@ static void run_vcpu(struct machine *m, unsigned id, bool halt)
 static void flush(struct machine *m, unsigned id, bool self, bool strong)
 {
 	struct vcpu_set set = { 0 };
-	uint64_t runs[EXPLORER_MAX_THREADS], version = m->table[id] + 1;
-	bool in_run[EXPLORER_MAX_THREADS];
+	uint64_t runs[EXPLORER_MAX_THREADS] = { 0 }, version = m->table[id] + 1;
+	bool in_run[EXPLORER_MAX_THREADS] = { 0 };
 
 	model_store(&m->table[id], sizeof(m->table[id]), version, true);
 	for (unsigned i = 0; i < m->vcpus; i++) {
@@ -174,7 +179,8 @@ static void flush(struct machine *m, unsigned id, bool self, bool strong)
 	m->vcpu[id].no_wait = !strong;
 	flush_request(&m->service, &set, strong);
 	for (unsigned i = 0; strong && i < m->vcpus; i++)
-		if ((i != id || self) && in_run[i] && m->vcpu[i].in_run && m->vcpu[i].runs == runs[i])
+		if ((i != id || self) && in_run[i] && m->vcpu[i].in_run &&
+		    m->vcpu[i].runs == runs[i])
 			explorer_fail("strong flush done while a target is still in KVM_RUN");
 	m->vcpu[id].cached[id] &= self; /* else the guest does its own INVLPG */
 	m->published[id] = version;
@@ -209,9 +215,9 @@ static void finish(void *ctx)
 	struct machine *m = ctx;
 
 	for (unsigned i = 0; i < m->vcpus; i++) {
-		if (m->targets[i * SPREAD].flushes > m->vcpu[i].named)
+		if (target(m, i)->flushes > m->vcpu[i].named)
 			explorer_fail("a vCPU flushes more often than it was asked to");
-		if (!*m->programs[i] && m->vcpu[i].named && !m->targets[i * SPREAD].pending)
+		if (!*m->programs[i] && m->vcpu[i].named && !target(m, i)->pending)
 			explorer_fail("the flush of a vCPU that has not run is gone");
 	}
 }

@@ -512,9 +512,9 @@ static void xen(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
-		assert_s64(hypercall_decode_xen(cases[i].nr, cases[i].op, cases[i].arg,
-						cases[i].cpl),
-			   cases[i].result);
+		assert_s64(
+			hypercall_decode_xen(cases[i].nr, cases[i].op, cases[i].arg, cases[i].cpl),
+			cases[i].result);
 }
 
 static void set_fill(void **state)

@@ -31,9 +31,10 @@ static void off_cpu_at(void **state)
 		uint64_t tsc;
 		bool off;
 	} cases[] = {
-		{ 0, false },	{ 99, false },	{ 100, true },	{ 150, true },	      { 200, true },
-		{ 201, false }, { 299, false }, { 300, true },	{ 301, false },	      { 399, false },
-		{ 400, true },	{ 500, true },	{ 501, false }, { UINT64_MAX, false },
+		{ 0, false },	{ 99, false },	       { 100, true },  { 150, true },
+		{ 200, true },	{ 201, false },	       { 299, false }, { 300, true },
+		{ 301, false }, { 399, false },	       { 400, true },  { 500, true },
+		{ 501, false }, { UINT64_MAX, false },
 	};
 	struct placement p = { .spans = spans, .span_count = COUNT_OF(spans) };
 
@@ -160,17 +161,19 @@ static void rival_leaves_ordered_spans(void **state)
 		placement_destroy(&p);
 		skip();
 	}
-	for (unsigned round = 0; round < 3; round++) {
+	/* The rival shares this thread's CPU and may be ended before it has begun. */
+	for (unsigned round = 0; round < 1000 && !p.span_count; round++) {
 		assert_int_equal(apply(&p, HARNESS_DESCHEDULED, 2, 2, &place), HARNESS_EOK);
 		assert_int_equal(place.cpus, 2);
 		assert_int_equal(place.ratio, 1);
+		sched_yield();
 		placement_stop_rival(&p);
 		placement_stop_rival(&p);
-		assert_true(p.span_count >= 1);
-		for (size_t i = 0; i < p.span_count; i++) {
-			assert_true(p.spans[i].first <= p.spans[i].last);
-			assert_true(!i || p.spans[i - 1].last < p.spans[i].first);
-		}
+	}
+	assert_true(p.span_count >= 1);
+	for (size_t i = 0; i < p.span_count; i++) {
+		assert_true(p.spans[i].first <= p.spans[i].last);
+		assert_true(!i || p.spans[i - 1].last < p.spans[i].first);
 	}
 	/* A placement without a rival forgets the spans, and ends a rival that still runs. */
 	assert_int_equal(apply(&p, HARNESS_DESCHEDULED, 2, 2, &place), HARNESS_EOK);

@@ -16,7 +16,7 @@ static const struct report_host host = {
 };
 
 static struct results results;
-static char path[] = "/tmp/hyperflush-unit-XXXXXX";
+static char path[32];
 
 static void add(const char *backend, uint32_t targets, double mean, uint32_t n)
 {
@@ -39,7 +39,7 @@ static int setup(void **state)
 	int fd;
 
 	(void)state;
-	strcpy(path + strlen(path) - 6, "XXXXXX");
+	snprintf(path, sizeof(path), "/tmp/hyperflush-unit-XXXXXX");
 	fd = mkstemp(path);
 	if (fd < 0)
 		return -1;
@@ -176,9 +176,9 @@ static void plot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(json_reads_back),	TEST(json_of_no_samples),
-		TEST(json_of_nothing),	TEST(file_that_cannot_be_written),
-		TEST(table),		TEST(plot),
+		TEST(json_reads_back), TEST(json_of_no_samples),
+		TEST(json_of_nothing), TEST(file_that_cannot_be_written),
+		TEST(table),	       TEST(plot),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

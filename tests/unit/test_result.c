@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vmm/result.h"
@@ -110,7 +111,7 @@ static struct result row(const char *backend, uint32_t targets, uint32_t placeme
 {
 	struct result r = { .targets = targets, .placement_kind = placement };
 
-	strcpy(r.backend, backend);
+	snprintf(r.backend, sizeof(r.backend), "%s", backend);
 	return r;
 }
 

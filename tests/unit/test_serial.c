@@ -73,7 +73,7 @@ static void after_reset(void **state)
 	assert_int_equal(in(IIR), 0x01);
 	assert_int_equal(in(LCR), 0);
 	assert_int_equal(in(LSR), 0x60);
-	assert_int_equal(in(MSR) & 0xb0, 0xb0);
+	assert_int_equal(in(MSR)&0xb0, 0xb0);
 	assert_int_equal(in(DATA), 0);
 	assert_int_equal(fake_kvm.irq_changes, 0);
 }
@@ -85,7 +85,7 @@ static void output(void **state)
 	(void)state;
 	out(DATA, 'o');
 	out(DATA, 'k');
-	assert_int_equal(in(LSR) & 0x60, 0x60);
+	assert_int_equal(in(LSR)&0x60, 0x60);
 	assert_int_equal(written(text, sizeof(text)), 2);
 	assert_string_equal(text, "ok");
 }
@@ -120,13 +120,13 @@ static void register_masks(void **state)
 	assert_int_equal(in(LSR), 0x60);
 	out(MCR, 0);
 	out(MSR, 0);
-	assert_int_equal(in(MSR) & 0xb0, 0xb0);
+	assert_int_equal(in(MSR)&0xb0, 0xb0);
 }
 
 static void fifo_bits(void **state)
 {
 	(void)state;
-	assert_int_equal(in(IIR) & 0xc0, 0);
+	assert_int_equal(in(IIR)&0xc0, 0);
 	out(FCR, 1);
 	assert_int_equal(in(IIR), 0xc1); /* how a 16550A is told from a 16450 */
 	out(FCR, 0);
@@ -256,7 +256,7 @@ static void loopback(void **state)
 	out(MCR, LOOPBACK);
 	out(DATA, 'l');
 	assert_int_equal(written(text, sizeof(text)), 0);
-	assert_int_equal(in(LSR) & 1, 1);
+	assert_int_equal(in(LSR)&1, 1);
 	assert_int_equal(in(DATA), 'l');
 	/* DTR, RTS, OUT1, OUT2 come back as DSR, CTS, RI, DCD. */
 	for (unsigned bits = 0; bits < 16; bits++) {
@@ -264,7 +264,7 @@ static void loopback(void **state)
 					     (bits & 4 ? 0x40 : 0) | (bits & 8 ? 0x80 : 0));
 
 		out(MCR, (uint8_t)(LOOPBACK | bits));
-		assert_int_equal(in(MSR) & 0xf0, expected);
+		assert_int_equal(in(MSR)&0xf0, expected);
 	}
 	out(IER, 2);
 	assert_false(irq());
@@ -278,7 +278,7 @@ static void loopback_overrun(void **state)
 		out(DATA, (uint8_t)i);
 	for (unsigned i = 0; i < SERIAL_RX_BYTES; i++)
 		assert_int_equal(in(DATA), i);
-	assert_int_equal(in(LSR) & 1, 0);
+	assert_int_equal(in(LSR)&1, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

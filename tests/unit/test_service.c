@@ -243,9 +243,15 @@ static void not_in_use(void **state)
 
 static void page_msr(void **state)
 {
-	static const uint64_t refused[] = { PAGE,		PAGE | 2,      PAGE | 3,
-					    PAGE | 0x801,	1ull << 63,    RAM_BYTES | 1,
-					    GMEM_HOLE_START | 1, UINT64_MAX,   2 };
+	static const uint64_t refused[] = { PAGE,
+					    PAGE | 2,
+					    PAGE | 3,
+					    PAGE | 0x801,
+					    1ull << 63,
+					    RAM_BYTES | 1,
+					    GMEM_HOLE_START | 1,
+					    UINT64_MAX,
+					    2 };
 	uint8_t zero[64] = { 0 };
 
 	(void)state;

@@ -73,5 +73,6 @@ unit: units ## run the hosted unit tests
 	tests/unit/run
 
 .PHONY: unit units
+.DELETE_ON_ERROR: # a patch that does not apply leaves half a file
 
 -include $(unit_depends)

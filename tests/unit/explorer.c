@@ -96,8 +96,6 @@ static void to_scheduler(void)
 void explorer_point(void)
 {
 	to_scheduler();
-	if (x.scenario->at_point)
-		x.scenario->at_point(x.scenario->ctx, x.self);
 }
 
 void explorer_wait(bool (*ready)(void *ctx, unsigned id), bool may_end)

@@ -24,7 +24,6 @@ struct explorer_scenario {
 	void *ctx;
 	void (*reset)(void *ctx);		       /* before each run: the initial state */
 	void (*thread)(void *ctx, unsigned id);	       /* a thread's life */
-	void (*at_point)(void *ctx, unsigned id);      /* when thread `id` goes on after a point */
 	void (*at_futex_wait)(void *ctx, unsigned id); /* when thread `id` is about to sleep */
 	void (*finish)(void *ctx);		       /* after each run: last checks */
 };

@@ -22,9 +22,7 @@
 #define INSTRUCTIONS 2u
 
 struct vcpu {
-	bool signal_pending; /* tgkill'ed, the handler has not run */
-	bool immediate_exit; /* of kvm_run; the handler sets it */
-	bool in_user;	     /* the handler may run */
+	bool signal_pending; /* the kick; blocked outside KVM_RUN, so it stays until it is taken */
 	bool in_run;	     /* in KVM_RUN */
 	bool in_guest;
 	bool no_wait;	/* in a flush that must not wait for its targets */
@@ -53,20 +51,6 @@ static struct machine {
 static struct flush_target *target(struct machine *m, unsigned id)
 {
 	return &m->targets[(size_t)id * SPREAD];
-}
-
-static void run_handler(struct vcpu *v)
-{
-	v->signal_pending = false;
-	v->immediate_exit = true;
-}
-
-static void at_point(void *ctx, unsigned id)
-{
-	struct vcpu *v = &((struct machine *)ctx)->vcpu[id];
-
-	if (v->in_user && v->signal_pending && explorer_choose(2))
-		run_handler(v);
 }
 
 static bool is_kicked(void *ctx, unsigned id)
@@ -120,12 +104,12 @@ static bool enter_guest(struct vcpu *v)
 	return true;
 }
 
-static void kvm_run(struct machine *m, struct vcpu *v, bool halt)
+/* True: EINTR. */
+static bool kvm_run(struct machine *m, struct vcpu *v, bool halt)
 {
-	v->in_user = false;
 	v->in_run = true;
 	v->runs++;
-	for (unsigned i = 0; !v->immediate_exit && i < INSTRUCTIONS;) {
+	for (unsigned i = 0; i < INSTRUCTIONS;) {
 		explorer_point();
 		if (!v->in_guest && !enter_guest(v))
 			break;
@@ -136,12 +120,10 @@ static void kvm_run(struct machine *m, struct vcpu *v, bool halt)
 		}
 	}
 	v->in_guest = false;
-	if (halt && !v->immediate_exit)
+	if (halt)
 		explorer_wait(is_kicked, true);
-	if (v->signal_pending)
-		run_handler(v);
 	v->in_run = false;
-	v->in_user = true;
+	return v->signal_pending;
 }
 
 static void run_vcpu(struct machine *m, unsigned id, bool halt)
@@ -149,16 +131,17 @@ static void run_vcpu(struct machine *m, unsigned id, bool halt)
 	struct flush_target *t = target(m, id);
 	struct vcpu *v = &m->vcpu[id];
 
-	explorer_point();
-	v->immediate_exit = false;
 	if (flush_enter(t)) {
 		explorer_point();
 		memset(v->cached, 0, sizeof(v->cached));
 	}
 	explorer_point();
-	kvm_run(m, v, halt);
+	bool interrupted = kvm_run(m, v, halt);
 	explorer_point();
 	flush_leave(t);
+	explorer_point();
+	if (interrupted)
+		v->signal_pending = false; /* perhaps also one that came after the run */
 }
 
 static void flush(struct machine *m, unsigned id, bool self, bool strong)
@@ -206,8 +189,6 @@ static void reset(void *ctx)
 	memset(m->table, 0, sizeof(m->table));
 	memset(m->published, 0, sizeof(m->published));
 	m->service = (struct flush_service){ m->targets, TARGETS, &ops, m };
-	for (unsigned i = 0; i < m->vcpus; i++)
-		m->vcpu[i].in_user = true;
 }
 
 static void finish(void *ctx)
@@ -265,7 +246,6 @@ static uint64_t explore(const struct scenario *s, unsigned switches)
 		.ctx = &machine,
 		.reset = reset,
 		.thread = thread,
-		.at_point = at_point,
 		.at_futex_wait = waits,
 		.finish = finish,
 	};

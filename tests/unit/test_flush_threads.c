@@ -38,7 +38,7 @@ struct page {
 };
 
 struct vcpu {
-	_Alignas(64) _Atomic bool kicked; /* the signal, and kvm_run.immediate_exit */
+	_Alignas(64) _Atomic bool kicked; /* the signal: pending until it ends a KVM_RUN */
 	_Atomic bool in_guest;
 	_Atomic bool interrupt; /* host IPI */
 	_Atomic uint32_t runs;	/* KVM_RUNs begun and ended: odd inside */
@@ -91,7 +91,8 @@ static void execute(struct vcpu *v, unsigned instruction)
 	v->stale += v->tlb[w]->stamp == POISON;
 }
 
-static void kvm_run(struct vcpu *v)
+/* True if a kick has ended it. */
+static bool kvm_run(struct vcpu *v)
 {
 	atomic_fetch_add(&v->runs, 1);
 	bool inside = enter_guest(v);
@@ -109,15 +110,17 @@ static void kvm_run(struct vcpu *v)
 	}
 	atomic_store(&v->in_guest, false);
 	atomic_fetch_add(&v->runs, 1);
+	return !inside;
 }
 
 static void run_vcpu(struct vcpu *v)
 {
-	atomic_store(&v->kicked, false);
 	if (flush_enter(&targets[v->index]))
 		memset(v->tlb, 0, sizeof(v->tlb));
-	kvm_run(v);
+	bool interrupted = kvm_run(v);
 	flush_leave(&targets[v->index]);
+	if (interrupted)
+		atomic_store(&v->kicked, false);
 }
 
 static void replace_page(struct vcpu *v, unsigned round)

@@ -3,10 +3,12 @@
 # Packages of other Debian suites than the machine's own, through a private apt configuration: mirrors, keys,
 # proxies and checks are the machine's, only the suites differ. The system's own apt state stays untouched.
 
-# Prints the URI of the machine's own source whose suite matches the pattern $1.
+# Prints the URI of the machine's Debian archive, or with $1 = -security of its security archive.
 apt_mirror() {
+	local codename
+	codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
 	apt-get update --print-uris 2>/dev/null |
-		sed -n "s|^'\(.*debian.*/\)dists/$1/InRelease'.*|\1|p" | head -n 1
+		sed -nE "s,^'(.*debian.*/)dists/($codename|stable|oldstable)$1/InRelease'.*,\1,p" | head -n 1
 }
 
 # Prints the keyring the machine's sources name for the mirror $1, or Debian's.
@@ -19,15 +21,14 @@ apt_keyring() {
 
 # apt_open DIR SUITE...: makes DIR a private apt configuration with the given suites and fetches their indices.
 apt_open() {
-	local dir=$1 codename suite uri
+	local dir=$1 suite uri
 	shift
-	codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/debs"
 	chown _apt "$dir/debs" 2>/dev/null || : # apt fetches as that user when run as root
 	for suite; do
 		case $suite in
-		*-security) uri=$(apt_mirror "$codename-security") ;;
-		*) uri=$(apt_mirror "$codename") ;;
+		*-security) uri=$(apt_mirror -security) ;;
+		*) uri=$(apt_mirror '') ;;
 		esac
 		[ -n "$uri" ] || die "no Debian mirror for $suite among this machine's apt sources"
 		printf 'deb [signed-by=%s] %s %s main\n' "$(apt_keyring "$uri")" "$uri" "$suite"

@@ -25,7 +25,7 @@ bench_archive() {
 	stage_archive "$1/root" >"$1/initramfs"
 }
 
-# bench_qemu DIR: the emulator's command line, in the array $qemu.
+# bench_qemu DIR STDOUT STDERR: the emulator's command line, in the array $qemu.
 # shellcheck disable=SC2054 # commas are QEMU's
 bench_qemu() {
 	local append="console=ttyS0 quiet panic=-1 mitigations=off nowatchdog random.trust_cpu=on tsc=reliable"
@@ -33,31 +33,29 @@ bench_qemu() {
 	qemu=("${emulator_command[@]}" -nodefaults -no-user-config -display none -no-reboot
 		-machine q35,usb=off,smbus=off -cpu max -smp "$smp" -m "$mem" -nic none
 		-kernel "$kernel/vmlinuz" -initrd "$1/initramfs" -append "$append"
-		-serial "file:$1/log" -serial "file:$1/stdout" -serial "file:$1/stderr" -serial "file:$1/results")
+		-serial "file:$1/log" -serial "file:$2" -serial "file:$3" -serial "file:$1/results")
 	if [ "$mode" = icount ]; then
 		qemu+=(-accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1)
 	else
 		qemu+=(-accel tcg,thread=multi)
 	fi
 }
+
 # bench_run DIR: runs the machine, passing the command's output on as it comes. Sets $status and leaves DIR/results.
 bench_run() {
-	local pipe copies=()
-	bench_qemu "$1"
-	mkfifo "$1/stdout" "$1/stderr"
-	cat "$1/stdout" &
+	local out err copies=()
+	# Copied by programs of their own: QEMU would cut a file that standard output appends to.
+	exec {out}> >(exec cat)
 	copies+=($!)
-	cat "$1/stderr" >&2 &
+	exec {err}> >(exec cat >&2)
 	copies+=($!)
+	bench_qemu "$1" "/dev/fd/$out" "/dev/fd/$err"
 	timeout -k 5 "$limit" "${qemu[@]}" </dev/null >"$1/qemu" 2>&1 &
 	child=$!
 	wait "$child"
 	status=$?
 	child=
-	for pipe in stdout stderr; do
-		# An emulator that died early opened no pipe; this ends the copying all the same.
-		: <>"$1/$pipe"
-	done
+	exec {out}>&- {err}>&-
 	wait "${copies[@]}"
 }
 
@@ -75,7 +73,7 @@ bench_collect() {
 	esac
 	if ! tar -C "$result" -xf "$1/results" 2>/dev/null || [ ! -s "$result/status" ]; then
 		note "$problem; the end of its log:"
-		tail -n 15 "$1/qemu" "$1/log" 2>/dev/null | tr -d '\r' >&2
+		tail -q -n 15 "$1/qemu" "$1/log" 2>/dev/null | tr -d '\r' >&2
 		[ "$status" = "$EXIT_TIMEOUT" ] || status=$EXIT_BENCH
 		exit "$status"
 	fi

@@ -18,10 +18,10 @@ die() {
 }
 
 # cached NAME BUILDER ARGS...: sets $entry to the cache directory NAME. When it is missing, BUILDER is called
-# as BUILDER DIR ARGS... under the cache's lock to fill DIR, which is renamed into place only when complete,
-# so an entry that exists is whole. Readers take no lock.
+# as BUILDER DIR ARGS... under the cache's lock to fill DIR, which is renamed into place only when complete:
+# an entry that exists is whole, and readers take no lock.
 cached() {
-	local name=$1 builder=$2 lock work
+	local name=$1 builder=$2 lock work=$cache/new
 	shift 2
 	entry=$cache/$name
 	[ -e "$entry" ] && return
@@ -29,15 +29,14 @@ cached() {
 	exec {lock}>"$cache/lock" || die "cannot write the cache $cache"
 	flock "$lock"
 	if [ ! -e "$entry" ]; then
-		work=$(mktemp -d "$cache/new.XXXXXX")
-		chmod 755 "$work" # apt fetches as a user of its own
+		# Whoever left one behind no longer holds the lock.
+		rm -rf "$work"
+		mkdir "$work" || die "cannot write the cache $cache"
 		# A subshell: whatever ends the builder, the half-made directory goes.
-		if ("$builder" "$work" "$@"); then
-			mv -T "$work" "$entry"
-		else
+		("$builder" "$work" "$@" && mv -T "$work" "$entry") || {
 			rm -rf "$work"
 			exit "$EXIT_BENCH"
-		fi
+		}
 	fi
 	exec {lock}>&-
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # `make help` lists the targets. CC=clang works too.
-CC    ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD := build
 WARN  := -Wall -Wextra -Wshadow -Wconversion -Werror
 CBASE := -std=gnu17 -g $(WARN) -fno-common -I. -MMD -MP

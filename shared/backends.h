@@ -8,7 +8,7 @@
 #ifndef HF_SHARED_BACKENDS_H
 #define HF_SHARED_BACKENDS_H
 
-#define HF_BACKENDS(X)                                                             \
+#define HF_BACKENDS(X)                                                                \
 	X(NONE, "none", "no remote flush: negative control, tests must fail with it") \
 	X(KICK, "kick", "IPI that flushes nothing: negative control")                 \
 	X(IPI, "ipi", "x2APIC IPI in cluster mode, acknowledged")                     \
@@ -22,7 +22,7 @@ enum hf_backend {
 #define HF_BACKEND_ENUM(id, name, what) HF_BACKEND_##id,
 	HF_BACKENDS(HF_BACKEND_ENUM)
 #undef HF_BACKEND_ENUM
-	HF_BACKEND_COUNT
+		HF_BACKEND_COUNT
 };
 
 #endif

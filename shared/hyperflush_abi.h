@@ -31,20 +31,20 @@
 #define HF_VERSION   1u
 #define HF_SIGNATURE "HyperFlushHF" /* 12 bytes: EBX, ECX, EDX */
 
-#define HF_CPUID_MAX      2u /* base + 2 */
+#define HF_CPUID_MAX	  2u /* base + 2 */
 #define HF_CPUID_FEATURES 1u
-#define HF_CPUID_LIMITS   2u
+#define HF_CPUID_LIMITS	  2u
 
 /* base+1 EBX */
-#define HF_FEATURE_FLUSH        (1u << 0)
+#define HF_FEATURE_FLUSH	(1u << 0)
 #define HF_FEATURE_LOWER_HYPERV (1u << 1) /* plain flushes are served faster by Hyper-V calls */
 
 #define HF_MSR_HYPERCALL_PAGE 0x48460000u
 
-#define HF_MAX_VCPUS         4096u
-#define HF_BANK_BITS         64u
-#define HF_MAX_BANKS         (HF_MAX_VCPUS / HF_BANK_BITS)
-#define HF_MAX_RANGES        64u
+#define HF_MAX_VCPUS	     4096u
+#define HF_BANK_BITS	     64u
+#define HF_MAX_BANKS	     (HF_MAX_VCPUS / HF_BANK_BITS)
+#define HF_MAX_RANGES	     64u
 #define HF_MAX_REQUEST_BYTES 4096u
 
 /* X(id, number, "name") */
@@ -57,12 +57,12 @@ enum hf_call {
 };
 
 /* X(id, value, "what the guest did wrong") */
-#define HF_ERRORS(X)                                              \
-	X(ENOSYS, -1, "no such call")                             \
-	X(EPERM, -2, "caller not at CPL 0")                       \
-	X(EFAULT, -3, "request not in guest RAM")                 \
-	X(ESIZE, -4, "length does not match the request's counts") \
-	X(EFLAGS, -5, "unknown flag, or a reserved field not zero") \
+#define HF_ERRORS(X)                                                        \
+	X(ENOSYS, -1, "no such call")                                       \
+	X(EPERM, -2, "caller not at CPL 0")                                 \
+	X(EFAULT, -3, "request not in guest RAM")                           \
+	X(ESIZE, -4, "length does not match the request's counts")          \
+	X(EFLAGS, -5, "unknown flag, or a reserved field not zero")         \
 	X(ESET, -6, "vCPU set malformed or names a vCPU that is not there") \
 	X(ERANGE, -7, "range wraps, is misaligned or not canonical")
 
@@ -74,16 +74,16 @@ enum hf_error {
 };
 
 /* hf_flush.set_kind */
-#define HF_SET_BANKS        0u /* the banks that follow; an empty set is a flush of nobody */
-#define HF_SET_ALL          1u
+#define HF_SET_BANKS	    0u /* the banks that follow; an empty set is a flush of nobody */
+#define HF_SET_ALL	    1u
 #define HF_SET_ALL_BUT_SELF 2u
 
 /* hf_flush.flags */
 #define HF_FLUSH_STRONG (1u << 0) /* wait until each target's thread has left the host kernel */
 
 /* hf_range.scope */
-#define HF_SCOPE_LEAF    0u /* leaf entries changed */
-#define HF_SCOPE_TABLES  1u /* page tables were unlinked as well */
+#define HF_SCOPE_LEAF	 0u /* leaf entries changed */
+#define HF_SCOPE_TABLES	 1u /* page tables were unlinked as well */
 #define HF_SCOPE_GLOBALS 2u /* global entries changed as well */
 
 #define HF_ROOT_ANY UINT64_MAX
@@ -110,7 +110,7 @@ struct hf_flush {
 };
 
 struct hf_range {
-	uint64_t root;  /* page-aligned gpa of the root table, or HF_ROOT_ANY */
+	uint64_t root;	/* page-aligned gpa of the root table, or HF_ROOT_ANY */
 	uint64_t start; /* aligned to the page size, canonical */
 	uint64_t count; /* pages, at least 1, or HF_COUNT_ALL */
 	uint8_t page_shift;

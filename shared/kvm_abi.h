@@ -5,11 +5,11 @@
 
 #include <stdint.h>
 
-#define KVM_PV_SIGNATURE         "KVMKVMKVM\0\0" /* 12 bytes: EBX, ECX, EDX of base+0 */
-#define KVM_PV_CPUID_FEATURES    1u              /* base+1, EAX */
-#define KVM_PV_FEATURE_STEAL     (1u << 5)
+#define KVM_PV_SIGNATURE	 "KVMKVMKVM\0\0" /* 12 bytes: EBX, ECX, EDX of base+0 */
+#define KVM_PV_CPUID_FEATURES	 1u		 /* base+1, EAX */
+#define KVM_PV_FEATURE_STEAL	 (1u << 5)
 #define KVM_PV_FEATURE_TLB_FLUSH (1u << 9)
-#define KVM_PV_MSR_STEAL_TIME    0x4b564d03u
+#define KVM_PV_MSR_STEAL_TIME	 0x4b564d03u
 
 #define KVM_PV_PREEMPTED (1u << 0)
 #define KVM_PV_FLUSH_TLB (1u << 1)

@@ -6,12 +6,12 @@
 #ifndef HF_SHARED_PVH_ABI_H
 #define HF_SHARED_PVH_ABI_H
 
-#define PVH_NOTE_TYPE   18 /* XEN_ELFNOTE_PHYS32_ENTRY, owner "Xen" */
+#define PVH_NOTE_TYPE	18 /* XEN_ELFNOTE_PHYS32_ENTRY, owner "Xen" */
 #define PVH_START_MAGIC 0x336ec578
 
-#define PVH_MEMMAP_RAM      1
+#define PVH_MEMMAP_RAM	    1
 #define PVH_MEMMAP_RESERVED 2
-#define PVH_MEMMAP_ACPI     3
+#define PVH_MEMMAP_ACPI	    3
 
 #define MULTIBOOT_HEADER_MAGIC 0x1badb002
 #define MULTIBOOT_BOOT_MAGIC   0x2badb002

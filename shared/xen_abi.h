@@ -5,13 +5,13 @@
 
 #include <stdint.h>
 
-#define XEN_SIGNATURE     "XenVMMXenVMM" /* 12 bytes: EBX, ECX, EDX of base+0 */
-#define XEN_CPUID_VERSION 1u             /* EAX major << 16 | minor */
-#define XEN_CPUID_PAGES   2u             /* EAX hypercall pages, EBX index of their MSR */
+#define XEN_SIGNATURE	  "XenVMMXenVMM" /* 12 bytes: EBX, ECX, EDX of base+0 */
+#define XEN_CPUID_VERSION 1u		 /* EAX major << 16 | minor */
+#define XEN_CPUID_PAGES	  2u		 /* EAX hypercall pages, EBX index of their MSR */
 
 #define XEN_HYPERCALL_STUB_BYTES 32u /* one call's stub in the hypercall page */
-#define XEN_HVM_OP               34u /* __HYPERVISOR_hvm_op: RDI op, RSI argument */
-#define XEN_HVMOP_FLUSH_TLBS     5u  /* argument must be NULL: flushes all vCPUs, everything */
+#define XEN_HVM_OP		 34u /* __HYPERVISOR_hvm_op: RDI op, RSI argument */
+#define XEN_HVMOP_FLUSH_TLBS	 5u  /* argument must be NULL: flushes all vCPUs, everything */
 
 #define XEN_ENOSYS 38
 #define XEN_EINVAL 22

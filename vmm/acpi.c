@@ -224,7 +224,7 @@ size_t acpi_build(void *buf, size_t size, uint64_t gpa, unsigned vcpus)
 	uint64_t fadt = put_fadt(&w, put_dsdt(&w));
 	uint64_t xsdt = put_xsdt(&w, fadt, put_madt(&w, vcpus));
 
-	if (w.overflow)
+	if (!rsdp || w.overflow)
 		return 0;
 	memcpy(rsdp->signature, "RSD PTR ", sizeof(rsdp->signature));
 	memcpy(rsdp->oem, "HYPERF", sizeof(rsdp->oem));

@@ -44,7 +44,7 @@ int gmem_attach(const struct gmem *gm, int vm_fd)
 	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
 		if (!slots[i].memory_size)
 			continue;
-		int r = __kvm_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &slots[i]);
+		int r = kvm_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &slots[i]);
 		if (r < 0)
 			return r;
 	}

@@ -97,7 +97,7 @@ static void do_record(struct vcpu *v, struct harness_page *page)
 		if (r->placement == HARNESS_DESCHEDULED)
 			count = keep_off_cpu(&h->placement, samples, count);
 		h->record(h->ctx, r, &h->placed, samples, count,
-			  (uint32_t)__kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL));
+			  (uint32_t)kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL));
 	}
 	free(samples);
 }

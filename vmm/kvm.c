@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int __kvm_ioctl(int fd, unsigned long request, void *arg)
+int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
 	int r = ioctl(fd, request, arg);
 
@@ -81,7 +81,7 @@ static int read_cpuid(int fd, unsigned long request, struct cpuid_table *table)
 	if (!c)
 		return -ENOMEM;
 	c->nent = CPUID_MAX_ENTRIES;
-	int r = __kvm_ioctl(fd, request, c);
+	int r = kvm_ioctl(fd, request, c);
 	if (!r) {
 		table->entries = calloc(c->nent ? c->nent : 1, sizeof(*table->entries));
 		if (table->entries) {
@@ -121,14 +121,14 @@ int kvm_open(struct kvm *k, const char **what)
 	}
 
 	*what = "KVM_GET_API_VERSION";
-	int r = __kvm_ioctl(k->fd, KVM_GET_API_VERSION, NULL);
+	int r = kvm_ioctl(k->fd, KVM_GET_API_VERSION, NULL);
 	if (r < 0)
 		return r;
 	if (r != KVM_API_VERSION)
 		return -EPROTO;
 
 	*what = "KVM_GET_VCPU_MMAP_SIZE";
-	r = __kvm_ioctl(k->fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+	r = kvm_ioctl(k->fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
 	if (r < 0)
 		return r;
 	k->run_bytes = (size_t)r;

@@ -28,7 +28,7 @@ struct kvm {
 };
 
 /* ioctl(2); -errno on failure, else its result. */
-int __kvm_ioctl(int fd, unsigned long request, void *arg);
+int kvm_ioctl(int fd, unsigned long request, void *arg);
 
 /*
  * Opens /dev/kvm (after a look at the module, so that a KVM which cannot run

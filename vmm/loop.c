@@ -3,12 +3,12 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -16,7 +16,7 @@
 #define RING_ENTRIES  16u
 #define OUTPUT_BYTES  4096u
 #define CAPTURE_MAX   (1u << 20)
-#define LINGER_NS     (10 * 1000 * 1000) /* an unfinished line may wait that long for its rest */
+#define LINGER_NS     (10l * 1000 * 1000) /* an unfinished line may wait that long for its rest */
 #define GRACE_SECONDS 2 /* for a reader of stdout that hangs, once the user wants out */
 
 /* At most one request of a kind is in flight; its number is the completion's user_data. */
@@ -37,8 +37,8 @@ enum request {
 struct loop {
 	struct machine *m;
 	struct io_uring ring;
-	sigset_t old_mask;
-	int signal_fd;
+	int signal_pipe[2]; /* from on_signal(): the signal's number, one byte */
+	struct sigaction old_int, old_term;
 	unsigned in_flight; /* 1u << enum request */
 	bool draining;	    /* the machine has stopped */
 	bool output_dead;   /* nobody reads stdout any more */
@@ -46,12 +46,52 @@ struct loop {
 	bool lingered; /* no more waiting for the rest of the line */
 
 	uint64_t wakes;
-	struct signalfd_siginfo signal;
+	uint8_t signal;
 	struct __kernel_timespec timeout, linger, grace;
 	uint8_t output[OUTPUT_BYTES];
 	size_t output_len, output_done;
 	uint8_t input[SERIAL_RX_BYTES];
 };
+
+/*
+ * Not a signalfd: its waiters are woken by every signal of the process, and
+ * each kick of a vCPU is one. A handler can only reach what is static.
+ */
+static int signal_pipe_end = -1;
+
+static void on_signal(int sig)
+{
+	int saved = errno;
+	uint8_t number = (uint8_t)sig;
+
+	/* Full only if thousands are unread: one is enough. */
+	ssize_t written = write(signal_pipe_end, &number, 1);
+
+	(void)written;
+	errno = saved;
+}
+
+static int catch_signals(struct loop *l)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	if (pipe2(l->signal_pipe, O_CLOEXEC))
+		return -errno;
+	fcntl(l->signal_pipe[1], F_SETFL, O_NONBLOCK);
+	signal_pipe_end = l->signal_pipe[1];
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, &l->old_int);
+	sigaction(SIGTERM, &sa, &l->old_term);
+	return 0;
+}
+
+static void release_signals(struct loop *l)
+{
+	sigaction(SIGINT, &l->old_int, NULL);
+	sigaction(SIGTERM, &l->old_term, NULL);
+	close(l->signal_pipe[0]);
+	close(l->signal_pipe[1]);
+}
 
 static struct io_uring_sqe *begin(struct loop *l, enum request r)
 {
@@ -196,9 +236,8 @@ static void completed(struct loop *l, enum request r, int result)
 		read_into(l, WAKE, l->m->console.wake_fd, &l->wakes, sizeof(l->wakes));
 		break;
 	case SIGNAL:
-		machine_stop(l->m, RUN_SIGNALLED + (int)l->signal.ssi_signo, "%s",
-			     strsignal((int)l->signal.ssi_signo));
-		read_into(l, SIGNAL, l->signal_fd, &l->signal, sizeof(l->signal));
+		machine_stop(l->m, RUN_SIGNALLED + (int)l->signal, "%s", strsignal(l->signal));
+		read_into(l, SIGNAL, l->signal_pipe[0], &l->signal, sizeof(l->signal));
 		break;
 	case TIMEOUT:
 		machine_stop(l->m, RUN_TIMED_OUT, "no verdict within %u s",
@@ -296,15 +335,13 @@ void loop_finish(struct loop *l)
 	drain(l);
 	cancel_all(l);
 	io_uring_queue_exit(&l->ring);
-	close(l->signal_fd);
-	pthread_sigmask(SIG_SETMASK, &l->old_mask, NULL);
+	release_signals(l);
 	free(l);
 }
 
 struct loop *loop_create(struct machine *m)
 {
 	struct loop *l = calloc(1, sizeof(*l));
-	sigset_t mask;
 
 	if (!l) {
 		machine_failed(m, "event loop", -ENOMEM);
@@ -320,20 +357,15 @@ struct loop *loop_create(struct machine *m)
 		free(l);
 		return NULL;
 	}
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGTERM);
-	l->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC);
-	if (l->signal_fd < 0) {
-		machine_failed(m, "signalfd", -errno);
+	r = catch_signals(l);
+	if (r) {
+		machine_failed(m, "pipe", r);
 		io_uring_queue_exit(&l->ring);
 		free(l);
 		return NULL;
 	}
-	pthread_sigmask(SIG_BLOCK, &mask, &l->old_mask);
-
 	read_into(l, WAKE, m->console.wake_fd, &l->wakes, sizeof(l->wakes));
-	read_into(l, SIGNAL, l->signal_fd, &l->signal, sizeof(l->signal));
+	read_into(l, SIGNAL, l->signal_pipe[0], &l->signal, sizeof(l->signal));
 	if (m->options->timeout_s)
 		wait_time(l, TIMEOUT, &l->timeout);
 	return l;

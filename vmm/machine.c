@@ -55,7 +55,7 @@ int machine_failed(struct machine *m, const char *what, int err)
 int machine_ioctl_named(struct machine *m, int fd, unsigned long request, const char *name,
 			void *arg)
 {
-	int r = __kvm_ioctl(fd, request, arg);
+	int r = kvm_ioctl(fd, request, arg);
 
 	return __builtin_expect(r < 0, 0) ? machine_failed(m, name, r) : r;
 }
@@ -149,6 +149,7 @@ static int create_vm(struct machine *m)
 	if (r < 0)
 		return r;
 	m->vm_fd = r;
+	m->pid = getpid();
 	r = machine_ioctl(m, m->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 	if (!r)
 		r = machine_ioctl(m, m->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_GPA);

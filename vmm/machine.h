@@ -82,6 +82,7 @@ struct machine {
 	const struct machine_options *options;
 	struct kvm kvm;
 	int vm_fd;
+	pid_t pid;	     /* of the VMM; getpid() is a system call */
 	uint32_t advertised; /* 1u << enum hf_backend for each interface the guest may use */
 	struct gmem mem;
 	uint32_t entry; /* guest-physical address where vCPU 0 starts */

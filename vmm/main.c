@@ -36,7 +36,7 @@ static void print_stats(const struct machine_result *r)
 
 static int run_main(int argc, char **argv)
 {
-	static struct run_options options;
+	struct run_options options;
 	struct machine_result result;
 	struct harness harness;
 

@@ -75,7 +75,7 @@ static void update_irq(struct serial *s)
 	s->irq_level = level;
 	struct kvm_irq_level irq = { .irq = SERIAL_IRQ, .level = level };
 	/* Cannot fail with an in-kernel interrupt controller and a valid pin. */
-	__kvm_ioctl(s->vm_fd, KVM_IRQ_LINE, &irq);
+	kvm_ioctl(s->vm_fd, KVM_IRQ_LINE, &irq);
 }
 
 static void write_locked(struct serial *s, unsigned reg, uint8_t value)

@@ -62,7 +62,7 @@ void stats_open(struct machine *m)
 #undef STATS_ABSENT
 	for (unsigned i = 0; i < m->vcpu_count; i++) {
 		struct vcpu *v = &m->vcpus[i];
-		int fd = __kvm_ioctl(v->fd, KVM_GET_STATS_FD, NULL);
+		int fd = kvm_ioctl(v->fd, KVM_GET_STATS_FD, NULL);
 
 		if (fd < 0)
 			return;

@@ -65,13 +65,13 @@ void vcpu_kick(struct vcpu *v)
 
 	/* ESRCH: the thread has left its loop, and will not enter again. */
 	if (tid)
-		syscall(SYS_tgkill, getpid(), tid, KICK_SIGNAL);
+		syscall(SYS_tgkill, v->machine->pid, tid, KICK_SIGNAL);
 }
 
 static int set_cpuid(struct vcpu *v)
 {
 	struct machine *m = v->machine;
-	int khz = __kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL); /* EIO: the host's TSC is not stable */
+	int khz = kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL); /* EIO: the host's TSC is not stable */
 	struct cpuid_shape shape = {
 		.vcpus = m->vcpu_count,
 		.index = v->index,
@@ -118,7 +118,7 @@ static int set_tsc_offset(struct vcpu *v)
 					.addr = (uintptr_t)&offset };
 
 	/* Before Linux 5.16 there is no such attribute; nothing but time stamps depends on it. */
-	if (__kvm_ioctl(v->fd, KVM_HAS_DEVICE_ATTR, &attr))
+	if (kvm_ioctl(v->fd, KVM_HAS_DEVICE_ATTR, &attr))
 		return 0;
 	return machine_ioctl(v->machine, v->fd, KVM_SET_DEVICE_ATTR, &attr);
 }

@@ -57,7 +57,7 @@ static void fill_idt(struct gate *idt)
 	};
 
 	for (u32 v = 0; v < VECTOR_COUNT; v++) {
-		u64 stub = (u64)trap_stubs + v * STUB_SIZE;
+		u64 stub = (u64)trap_stubs + (u64)v * STUB_SIZE;
 
 		idt[v] = (struct gate){ .offset_low = (u16)stub,
 					.offset_mid = (u16)(stub >> 16),

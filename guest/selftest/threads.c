@@ -131,7 +131,7 @@ static void check_many(void)
 		worker[i] = thread_create("add", i % cpu_count(), add, NULL);
 	for (u32 i = 0; i < WORKERS; i++)
 		thread_join(worker[i]);
-	ktap_ok(sum == WORKERS * ADDS, "%u threads count to %llu under a lock", WORKERS,
+	ktap_ok(sum == (u64)WORKERS * ADDS, "%u threads count to %llu under a lock", WORKERS,
 		(unsigned long long)sum);
 }
 

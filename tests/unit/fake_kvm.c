@@ -7,7 +7,7 @@
 
 struct fake_kvm fake_kvm;
 
-int __kvm_ioctl(int fd, unsigned long request, void *arg)
+int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
 	(void)fd;
 	if (fake_kvm.error)

@@ -30,7 +30,7 @@ struct elf_image {
  * NULL on success: every segment's bytes then lie inside the file, no
  * address wraps, and the entry lies in a segment. Otherwise what is wrong.
  */
-const char *elf_parse(const void *file, size_t len, struct elf_image *image);
+const char *elf_parse(const void *bytes, size_t len, struct elf_image *image);
 
 /* Copies the segments of a parsed image into zeroed RAM. NULL, or what is wrong. */
 const char *elf_load(const struct elf_image *image, const void *file, const struct gmem *gm);

@@ -63,7 +63,7 @@ void selftest_memory(void)
 	for (u32 i = 0; i < n; i++)
 		aligned &= block[i] % (PAGE_SIZE << i % 4) == 0;
 	taken = before - page_free_count();
-	ktap_ok(n == BLOCKS && taken == BLOCKS / 4 * (1 + 2 + 4 + 8), "%u blocks take %llu pages",
+	ktap_ok(n == BLOCKS && taken == BLOCKS / 4 * (1ul + 2 + 4 + 8), "%u blocks take %llu pages",
 		n, (unsigned long long)taken);
 	ktap_ok(aligned, "blocks are aligned to their size");
 	ktap_ok(marks_intact(block, n), "no two blocks overlap");

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # variables of lib.sh and `all`
 # Every backend and both controls. Sourced by `all`.
 
 suite="suite=flush npt=${HF_NPT:-1}"
@@ -7,6 +7,8 @@ suite="suite=flush npt=${HF_NPT:-1}"
 flush_matrix() {
 	for b in none kick ipi kvm hyperv xen hyperflush lowered; do
 		run_guest "$where: $b, 4 vCPUs" 4 "$b" "$suite"
+		# With nested paging a kick is an exit and every exit flushes: that one run says so.
+		[ "$b" = kick ] && [ "${HF_NPT:-1}" = 1 ] && continue
 		run_guest "$where: $b, 8 vCPUs" 8 "$b" "$suite rounds=10 only=targets,halted,duel"
 		run_guest "$where: $b, 67 vCPUs" 67 "$b" "$suite rounds=20 only=sparse"
 	done

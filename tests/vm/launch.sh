@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # variables of lib.sh and `all`
 # Launching guests, and every way in which that can end. Sourced by `all`.
 
 # The VMM must end with that status and say one line on stderr that has the words.

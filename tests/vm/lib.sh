@@ -22,6 +22,7 @@ skip_run() { # NAME WHY
 
 # Judges a run that left its console in $log and its own messages in $errors.
 judge() { # NAME STATUS
+	# shellcheck disable=SC2046 # three words
 	set -- "$1" "$2" $(totals)
 	if [ "$2" = 3 ]; then
 		skip_run "$1" "$(head -n 1 "$errors")"

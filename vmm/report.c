@@ -122,8 +122,8 @@ static void plot_panel(FILE *f, const struct panel *p, const int points[HF_BACKE
 	for (unsigned b = 0; b < HF_BACKEND_COUNT; b++) {
 		if (!points[b])
 			continue;
-		fprintf(f, "%s$%s_%d using 1:2 with linespoints lw 2 lc %u pt 7 ps 0.6 title '%s'",
-			separator, backend_names[b], (int)p->kind, b, backend_names[b]);
+		fprintf(f, "%s$%s_%d using 1:2 with linespoints lw 2 lc %u pt %u ps 0.7 title '%s'",
+			separator, backend_names[b], (int)p->kind, b, b + 4, backend_names[b]);
 		separator = ", \\\n     ";
 	}
 	fprintf(f, "\n");
@@ -145,9 +145,11 @@ int report_plot(const char *path, const char *svg_name, const struct report_host
 		filled += !!any;
 	}
 	fprintf(f,
-		"set terminal svg size %d,460 font 'sans,12' background 'white'\nset output '%s'\n",
+		"set terminal svg noenhanced size %d,460 font 'sans,12' background 'white'\nset "
+		"output '%s'\n",
 		380 * (filled ? filled : 1), svg_name);
-	fprintf(f, "set logscale xy\nset grid\nset key top left\nset xlabel 'target vCPUs'\n");
+	fprintf(f,
+		"set logscale xy\nset grid\nset key below maxrows 2\nset xlabel 'target vCPUs'\n");
 	fprintf(f, "set xtics (1, 3, 7, 15, 31, 63)\nset xrange [0.8:80]\n");
 	fprintf(f, "set multiplot layout 1,%d title 'Cross-vCPU TLB flush, Linux %s, %s, %s'\n",
 		filled ? filled : 1, host->kernel, host->module, host->mode);

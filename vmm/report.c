@@ -37,7 +37,7 @@ void report_table(FILE *out, const struct results *all)
 
 static json_t *number(double value)
 {
-	return isnan(value) ? json_null() : json_real(value);
+	return isfinite(value) ? json_real(value) : json_null();
 }
 
 static json_t *result_json(const struct result *r)

@@ -41,13 +41,12 @@ static void take_kick(void)
 /* The kernel's own sigset_t: 64 bits on x86. */
 static int unblock_kick_in_run(struct vcpu *v)
 {
-	struct {
-		struct kvm_signal_mask head;
-		uint64_t set;
-	} __attribute__((packed)) mask = { .head.len = sizeof(mask.set) };
+	const uint64_t set = ~(1ull << (KICK_SIGNAL - 1));
+	_Alignas(struct kvm_signal_mask) uint8_t mask[sizeof(struct kvm_signal_mask) + sizeof(set)];
 
-	mask.set = ~(1ull << (KICK_SIGNAL - 1));
-	return machine_ioctl(v->machine, v->fd, KVM_SET_SIGNAL_MASK, &mask);
+	*(struct kvm_signal_mask *)(void *)mask = (struct kvm_signal_mask){ .len = sizeof(set) };
+	memcpy(mask + sizeof(struct kvm_signal_mask), &set, sizeof(set));
+	return machine_ioctl(v->machine, v->fd, KVM_SET_SIGNAL_MASK, mask);
 }
 
 static void block_kick(void)

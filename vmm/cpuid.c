@@ -18,20 +18,25 @@
 #define LEAF1_EBX_COUNT_SHIFT  16
 #define LEAF1_EBX_ID_SHIFT     24
 #define LEAF1_ECX_MONITOR      (1u << 3)
+#define LEAF1_ECX_VMX	       (1u << 5)
 #define LEAF1_ECX_X2APIC       (1u << 21)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF1_EDX_HTT	       (1u << 28)
 
-#define LEAF_MONITOR	  0x05u
-#define LEAF_TOPOLOGY	  0x0bu
-#define LEAF_TSC	  0x15u
-#define LEAF_TOPOLOGY_V2  0x1fu
-#define LEAF_AMD_CORES	  0x80000008u
-#define LEAF_AMD_TOPOLOGY 0x8000001eu
-#define LEAF_AMD_EXT_TOPO 0x80000026u
-#define LEVEL_SMT	  1u
-#define LEVEL_CORE	  2u
+#define LEAF_MONITOR		  0x05u
+#define LEAF_EXTENDED		  0x07u
+#define LEAF_EXTENDED_ECX_LA57	  (1u << 16)
+#define LEAF_TOPOLOGY		  0x0bu
+#define LEAF_TSC		  0x15u
+#define LEAF_TOPOLOGY_V2	  0x1fu
+#define LEAF_AMD_FEATURES	  0x80000001u
+#define LEAF_AMD_FEATURES_ECX_SVM (1u << 2)
+#define LEAF_AMD_CORES		  0x80000008u
+#define LEAF_AMD_TOPOLOGY	  0x8000001eu
+#define LEAF_AMD_EXT_TOPO	  0x80000026u
+#define LEVEL_SMT		  1u
+#define LEVEL_CORE		  2u
 
 #define APIC_TIMER_HZ 1000000000u /* KVM counts its APIC timers in nanoseconds */
 
@@ -83,7 +88,9 @@ static void patch_leaf1(struct kvm_cpuid_entry2 *e, const struct cpuid_shape *sh
 	e->ebx &= 0xffffu;
 	e->ebx |= at_most(shape->vcpus, 255) << LEAF1_EBX_COUNT_SHIFT;
 	e->ebx |= (shape->index & 0xffu) << LEAF1_EBX_ID_SHIFT;
-	e->ecx &= ~(LEAF1_ECX_MONITOR | LEAF1_ECX_TSC_DEADLINE);
+	/* No nested guests: a flush of the service would reach only the inner one's translations.
+	 */
+	e->ecx &= ~(LEAF1_ECX_MONITOR | LEAF1_ECX_TSC_DEADLINE | LEAF1_ECX_VMX);
 	e->ecx |= LEAF1_ECX_X2APIC | LEAF1_ECX_HYPERVISOR;
 	if (shape->tsc_deadline)
 		e->ecx |= LEAF1_ECX_TSC_DEADLINE;
@@ -114,6 +121,13 @@ static void patch(struct kvm_cpuid_entry2 *e, const struct cpuid_shape *shape)
 		break;
 	case 1:
 		patch_leaf1(e, shape);
+		break;
+	case LEAF_EXTENDED:
+		if (!e->index)
+			e->ecx &= ~LEAF_EXTENDED_ECX_LA57; /* ranges are checked against 48 bits */
+		break;
+	case LEAF_AMD_FEATURES:
+		e->ecx &= ~LEAF_AMD_FEATURES_ECX_SVM;
 		break;
 	case 4:
 		patch_cache(e, shape);

@@ -29,7 +29,7 @@ static void refuse(struct harness_page *page, int status, const char *why)
 
 static void do_stats(struct vcpu *v, struct harness_page *page)
 {
-	if (stats_read(v->machine, &page->stats))
+	if (v->machine->stats.irq_injections < 0 || stats_read(v->machine, &page->stats))
 		refuse(page, HARNESS_ENOTSUP, "KVM's statistics cannot be read");
 }
 
@@ -50,8 +50,13 @@ static void do_place(struct vcpu *v, struct harness_page *page)
 	struct harness *h = v->machine->options->harness;
 	pid_t tids[MACHINE_MAX_VCPUS];
 
-	for (unsigned i = 0; i < v->machine->vcpu_count; i++)
+	for (unsigned i = 0; i < v->machine->vcpu_count; i++) {
 		tids[i] = atomic_load(&v->machine->vcpus[i].tid);
+		if (!tids[i]) {
+			refuse(page, HARNESS_EINVAL, "a vCPU's thread does not run yet");
+			return;
+		}
+	}
 	page->status = placement_apply(&h->placement, tids, v->machine->vcpu_count, &page->place,
 				       page->text, sizeof(page->text));
 	if (page->status == HARNESS_EOK)

@@ -229,6 +229,13 @@ static void input_done(struct loop *l, int result)
 		l->input_ended = true; /* end of file, or no stdin at all */
 }
 
+/* The machine has stopped, but a reader of stdout hangs: the user need not wait for it. */
+static void end_soon(struct loop *l)
+{
+	if (l->draining && !busy(l, GRACE))
+		wait_time(l, GRACE, &l->grace);
+}
+
 static void completed(struct loop *l, enum request r, int result)
 {
 	switch (r) {
@@ -238,10 +245,12 @@ static void completed(struct loop *l, enum request r, int result)
 	case SIGNAL:
 		machine_stop(l->m, RUN_SIGNALLED + (int)l->signal, "%s", strsignal(l->signal));
 		read_into(l, SIGNAL, l->signal_pipe[0], &l->signal, sizeof(l->signal));
+		end_soon(l);
 		break;
 	case TIMEOUT:
 		machine_stop(l->m, RUN_TIMED_OUT, "no verdict within %u s",
 			     l->m->options->timeout_s);
+		end_soon(l);
 		break;
 	case OUTPUT:
 		output_done(l, result);

@@ -17,7 +17,8 @@
 
 #define STACK_BYTES \
 	(256u << 10) /* holds a request, a page and the kernel's signal frame with AVX-512 */
-#define CR4_PGE (1ull << 7)
+#define CR4_PGE	 (1ull << 7)
+#define EFER_LMA (1ull << 10)
 
 /*
  * The kick: blocked in vCPU threads but for the time in KVM_RUN
@@ -196,6 +197,10 @@ static int vcpu_flush_tlb(struct vcpu *v)
 	memset(synced->interrupt_bitmap, 0, sizeof(synced->interrupt_bitmap));
 	struct kvm_sregs flipped = *synced;
 	flipped.cr4 ^= CR4_PGE;
+	/* Outside long mode CS.L means nothing, yet KVM refuses it: a guest must not make this
+	 * fail. */
+	if (!(synced->efer & EFER_LMA))
+		synced->cs.l = flipped.cs.l = 0;
 	r = machine_ioctl(v->machine, v->fd, KVM_SET_SREGS, &flipped);
 	if (r)
 		return r;

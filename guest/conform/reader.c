@@ -53,7 +53,8 @@ static void reader_main(void *arg)
 {
 	struct readers *r = arg;
 	struct reader *me = &r->reader[cpu_id()];
-	u64 cr4 = read_cr4();
+	u64 cr4 =
+		read_cr4() | CR4_PGE; /* the kernel runs with it: a flush that left it off shows */
 	u32 polls = 0;
 
 	preempt_disable();
@@ -74,6 +75,16 @@ static void on_wake(struct trap_frame *frame)
 	(void)frame; /* having woken is all */
 }
 
+/* For good: a wake-up may still be on its way to a CPU whose reader has ended. */
+static void take_vector(void)
+{
+	static bool taken; /* boot CPU only */
+
+	if (!taken)
+		irq_register(VECTOR_TEST, on_wake);
+	taken = true;
+}
+
 void readers_prepare(struct readers *r, u64 generation)
 {
 	for (u32 s = 0; s < r->slots; s++) {
@@ -87,7 +98,7 @@ void readers_start(struct readers *r)
 {
 	ASSERT(!cpumask_test(&r->cpus, cpu_id()));
 	if (r->mode == READER_HALT)
-		irq_register(VECTOR_TEST, on_wake);
+		take_vector();
 	readers_prepare(r, 1);
 	r->published = 1;
 	for_each_cpu (cpu, &r->cpus) {
@@ -156,7 +167,5 @@ struct readers_outcome readers_stop(struct readers *r)
 		sum.stale += r->reader[cpu].stale;
 		sum.cr4_changes += r->reader[cpu].cr4_changes;
 	}
-	if (r->mode == READER_HALT)
-		irq_unregister(VECTOR_TEST);
 	return sum;
 }

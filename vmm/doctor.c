@@ -37,7 +37,7 @@ static const struct caveat caveats[] = {
 	  "a flush may return before its targets have left the guest (1ebfaa11ebb5, in 5.15.8; not "
 	  "all kernels before have the bug)" },
 	{ "6.2", "", KVM_VENDOR_UNKNOWN, true, "hyperv lowered",
-	  "without nested paging a flush to several targets leaves all but one of them stale "
+	  "without nested paging a flush to several targets leaves some of them stale "
 	  "(seen on 6.12.95 and 7.2.13)" },
 	{ "6.2", "6.12.41", KVM_VENDOR_INTEL, false, "hyperv lowered",
 	  "CVE-2025-38351: a non-canonical address in a flush list reaches INVVPID "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/boot/bootinfo.h"
+#include "guest/cpu/memory.h"
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
 #include "guest/mm/page.h"
@@ -12,13 +13,6 @@ enum page_state {
 	PAGE_INSIDE, /* not the first page of a block, or not ours to give */
 	PAGE_FREE,
 	PAGE_USED,
-};
-
-/* One a page frame; means something in the first one of a block. Links are frame numbers. */
-struct page {
-	u32 next, prev; /* free list; 0 ends it */
-	u8 order;
-	u8 state;
 };
 
 struct hole {
@@ -94,7 +88,11 @@ static u32 alloc_locked(unsigned order)
 	}
 	pool.pages[pfn].state = PAGE_USED;
 	pool.pages[pfn].order = (u8)order;
+	for (u32 i = 0; i < 1u << order; i++)
+		mem_store(&pool.pages[pfn + i].head, pfn);
 	pool.free -= 1ull << order;
+	/* The heads are right by now: page_try_get() looks at its frame's again. */
+	mem_store(&pool.pages[pfn].refs, 1);
 	return pfn;
 }
 
@@ -107,17 +105,31 @@ paddr_t page_alloc_order(unsigned order)
 	return (paddr_t)pfn << PAGE_SHIFT;
 }
 
+struct page *page_of(paddr_t pa)
+{
+	ASSERT(pa >> PAGE_SHIFT < pool.page_count);
+	return &pool.pages[pa >> PAGE_SHIFT];
+}
+
+void page_free_block(paddr_t pa)
+{
+	bool was = spin_lock_irq(&pool.lock);
+	struct page *p = page_of(pa);
+
+	if (p->state != PAGE_USED)
+		panic("page: the block at %#llx is not allocated", (unsigned long long)pa);
+	free_locked((u32)(pa >> PAGE_SHIFT), p->order);
+	spin_unlock_irq(&pool.lock, was);
+}
+
 void page_free_order(paddr_t pa, unsigned order)
 {
-	u64 pfn = pa >> PAGE_SHIFT;
-	bool was = spin_lock_irq(&pool.lock);
+	const struct page *p = page_of(pa);
 
-	if (pa % PAGE_SIZE || pfn >= pool.page_count || pool.pages[pfn].state != PAGE_USED ||
-	    pool.pages[pfn].order != order)
+	if (pa % PAGE_SIZE || p->state != PAGE_USED || p->order != order)
 		panic("page: free of %#llx, order %u, which is not allocated so",
 		      (unsigned long long)pa, order);
-	free_locked((u32)pfn, order);
-	spin_unlock_irq(&pool.lock, was);
+	page_put(pa);
 }
 
 paddr_t page_alloc(void)

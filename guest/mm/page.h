@@ -20,6 +20,45 @@ paddr_t page_alloc_order(unsigned order);
 paddr_t page_alloc_zeroed(void);
 
 /*
+ * Every allocated block has a reference count, in the page of its first frame; it
+ * is born with 1 and is free when the count reaches zero. gup_fast() may take a
+ * reference to any frame at any time, also to one that is free or something else
+ * by then, and drops it when it finds out: so a count is never tested for 1 but as a hint,
+ * and every way to free a block is to drop a reference.
+ */
+struct page {
+	u32 next, prev; /* free list, frame numbers; 0 ends it */
+	u32 head;	/* first frame of the block in which this one lies */
+	u32 refs;	/* of the block, in its first frame; zero: free */
+	u8 order;	/* of the block, in its first frame */
+	u8 state;
+};
+
+/* The frame of `pa`, below the end of RAM. */
+struct page *page_of(paddr_t pa);
+
+/* The first page of the allocated block in which `pa` lies. The caller holds a reference. */
+paddr_t page_block(paddr_t pa);
+
+/* One more reference to the block of `pa`; the caller holds one, or mm->lock of who does. */
+void page_get(paddr_t pa);
+
+/*
+ * The same without holding one: false if the frame is free, or became part of
+ * another block meanwhile. Any context; one locked instruction, no other store.
+ */
+bool page_try_get(paddr_t pa);
+
+/* Drops one; the last one frees the block. Any context. */
+void page_put(paddr_t pa);
+
+/* The last reference to the block of that first page is gone: page_put() alone calls it. */
+void page_free_block(paddr_t pa);
+
+/* A hint: others may take and drop references at any time. */
+u32 page_refs(paddr_t pa);
+
+/*
  * Gives a block back whole, by its first page: page_free() one of order 0. Panics
  * if it is not an allocated block of that order (double free, wrong order).
  */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The calls on a user's mappings: anonymous memory only. All: thread context,
+ * interrupts on, mm->lock not held; `addr` and sizes come from user mode and are
+ * checked: -EINVAL for what is misaligned, empty or outside the lower half, -ENOMEM
+ * without memory. On error nothing has changed.
+ */
+#ifndef GUEST_MM_MAP_H
+#define GUEST_MM_MAP_H
+
+#include "guest/mm/mm.h"
+#include "guest/mm/vma.h"
+
+#define USER_MIN 0x10000ul /* nothing is mapped below */
+
+#define MAP_HUGE (1u << 0) /* 2 MiB pages where the range holds them; `addr` 0 is placed aligned */
+
+/* Maps zeroes at `addr`, or at a free place if it is 0; replaces nothing (-EINVAL). The address. */
+s64 mm_map(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigned flags);
+
+/* Unmaps what there is in the range; tables that serve nothing else are free when it returns. */
+s64 mm_unmap(struct mm *mm, u64 addr, u64 bytes);
+
+/* -ENOMEM if the range has a gap. */
+s64 mm_protect(struct mm *mm, u64 addr, u64 bytes, unsigned prot);
+
+/* Moves a mapping of one VMA to `to`, whose range must be free; its contents move along. */
+s64 mm_remap(struct mm *mm, u64 addr, u64 bytes, u64 to);
+
+/* The range reads as zeroes afterwards; it stays mapped. */
+s64 mm_dontneed(struct mm *mm, u64 addr, u64 bytes);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What guest/mm/ keeps for each CPU; cpu/percpu.h has one in struct cpu. */
+#ifndef GUEST_MM_MM_CPU_H
+#define GUEST_MM_MM_CPU_H
+
+#include "guest/lib/types.h"
+
+struct mm;
+
+/*
+ * The root in CR3 and what its CPU does with it, in one word, because the host
+ * may change both (`detach`): it swaps LAZY|root for MOVED|other root by
+ * compare-and-swap, while this vCPU is outside the guest, and writes CR3. So a
+ * CPU swaps LAZY|root for ACTIVE|root, by compare-and-swap too, before it writes
+ * CR3 for any reason: otherwise it might bring back a root that is freed.
+ */
+#define ROOT_ACTIVE 0ul /* the guest's own; the host keeps off */
+#define ROOT_LAZY   1ul /* a kernel thread runs on somebody's root and does not need it */
+#define ROOT_MOVED  2ul /* by the host; the reference on the old root is the initiator's */
+#define ROOT_STATE  3ul
+#define ROOT_ADDR   (~0xffful)
+
+struct mm_cpu {
+	/* Read and swapped by the host: aligned, in the direct map. */
+	_Alignas(64) u64 root_word;
+	struct mm *active; /* whose root this is, referenced by it; NULL: the kernel's. Interrupts off. */
+
+	/* Odd while this CPU is in a counted walk (walk.h); written by this CPU only. */
+	_Alignas(64) u64 walks;
+	u64 quiescent; /* context switches, and entries from user mode: rcu grace periods */
+
+	/* Flush clock (flush_clock.h): when this CPU's last full flush began. Written by it only. */
+	_Alignas(64) u64 flushed_at;
+
+	/* Statistics; written by this CPU only, with interrupts off. */
+	u64 root_loads;
+};
+
+#endif

@@ -28,12 +28,14 @@
 #define HARNESS_EOK	0
 #define HARNESS_EINVAL	(-1) /* unknown request or bad argument */
 #define HARNESS_ENOTSUP (-2) /* this host cannot do that: a skip, with `text` as reason */
+#define HARNESS_ENOSPC	(-3) /* this guest has made all the records it may */
 
 enum harness_op {
 	HARNESS_STATS = 1, /* reply: stats */
 	HARNESS_PLACE,	   /* in: place; out: place.cpus and .ratio */
 	HARNESS_RECORD,	   /* in: record: one finished case */
 	HARNESS_BLOCKED,   /* in: blocked.vcpu; out: blocked.now */
+	HARNESS_JUDGE,	   /* in: judge; out: judge.at_call and .throughout */
 };
 
 /* Sums over all vCPUs since the machine started. From KVM's binary statistics and the VMM. */
@@ -50,8 +52,10 @@ struct harness_stats {
 enum harness_placement {
 	HARNESS_OWN_CPU = 1,   /* vCPU i on CPU i; ENOTSUP if the host has too few */
 	HARNESS_OVERCOMMITTED, /* several vCPUs a CPU */
-	HARNESS_DESCHEDULED,   /* as OWN_CPU, and a busy thread beside vCPU 1 */
+	HARNESS_DESCHEDULED,   /* as OWN_CPU, and a busy thread beside HARNESS_VICTIM */
 };
+
+#define HARNESS_VICTIM 1u
 
 struct harness_place {
 	uint32_t placement; /* enum harness_placement */
@@ -60,13 +64,15 @@ struct harness_place {
 	uint32_t ratio;	    /* out: vcpus a CPU, rounded up */
 };
 
-/*
- * A case: samples are {TSC at the call, TSC ticks it took}, at samples_gpa,
- * contiguous in guest-physical memory.
- */
+/* One flush. Samples lie at samples_gpa, contiguous in guest-physical memory. */
 struct harness_sample {
-	uint64_t start;
-	uint64_t ticks;
+	uint64_t start; /* TSC at the call */
+	uint64_t ticks; /* of the TSC, that it took */
+	/* Only for a record: what the guest counted meanwhile. */
+	uint64_t guest_ipis;
+	uint64_t hypercalls;
+	uint64_t skipped; /* targets left to the host */
+	uint64_t waited_ticks;
 };
 
 #define HARNESS_MAX_SAMPLES 4096u
@@ -79,16 +85,26 @@ struct harness_record {
 	uint32_t placement; /* enum harness_placement */
 	uint64_t samples_gpa;
 	uint32_t sample_count;
-	uint32_t counted_ops; /* flushes of the second, evenly spaced pass */
-	/* Sums over the samples. */
-	uint64_t guest_ipis;
-	uint64_t hypercalls;
-	uint64_t skipped;
-	uint64_t waited_ticks;
+	uint32_t counted_ops; /* flushes of the second, evenly spaced pass; 0: not counted */
 	/* Sums over the counted pass. */
 	uint64_t exits;
 	uint64_t kicks;
 };
+
+/*
+ * Which of these calls met the victim off its CPU? Only with DESCHEDULED in force. Ends the
+ * busy thread, so PLACE is due before the next calls. A bit stands for a fact: where the host
+ * does not know, it is 0.
+ */
+struct harness_judge {
+	uint64_t samples_gpa; /* as in a record */
+	uint32_t sample_count;
+	uint32_t reserved;
+	uint64_t at_call;    /* out: bit i: when sample i's call began */
+	uint64_t throughout; /* out: bit i: from then until it returned */
+};
+
+#define HARNESS_MAX_JUDGED 64u
 
 struct harness_blocked {
 	uint32_t vcpu;
@@ -103,6 +119,7 @@ struct harness_page {
 		struct harness_place place;
 		struct harness_record record;
 		struct harness_blocked blocked;
+		struct harness_judge judge;
 	};
 	char text[128]; /* out: reason when status is not EOK */
 };

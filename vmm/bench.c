@@ -3,8 +3,8 @@
 #include "bench.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,159 +12,27 @@
 #include <sys/utsname.h>
 
 #include "backend.h"
+#include "caveat.h"
 #include "harness.h"
 #include "kvm.h"
 #include "machine.h"
+#include "plan.h"
 #include "report.h"
-
-#define MAX_TARGET_COUNTS 16u
-
-struct plan {
-	const char *kernel, *out_dir;
-	unsigned samples;
-	unsigned targets[MAX_TARGET_COUNTS];
-	unsigned target_count;
-	uint32_t backends; /* 1u << enum hf_backend */
-};
 
 struct bench {
 	struct plan plan;
 	struct kvm kvm;
 	bool counting; /* a TSC tick is an instruction */
 	struct results results;
-	int error; /* -errno of a record that could not be kept */
+	enum hf_backend backend; /* of the guest that runs, */
+	unsigned targets;	 /* and their number */
+	int error;		 /* -errno of a row that could not be kept */
 };
 
-static const unsigned all_targets[] = { 1, 3, 7, 15, 31, 63 };
-static const unsigned quick_targets[] = { 3, 7 };
-
-#define FULL_SAMPLES  200u
-#define QUICK_SAMPLES 40u
-
-static const char usage[] = "usage: hyperflush bench [OPTION]... KERNEL\n"
-			    "Measures what a cross-vCPU TLB flush costs with each backend.\n"
-			    "  --suite NAME      the suite to run: flush (default)\n"
-			    "  --backends LIST   comma-separated; default: all but the controls\n"
-			    "  --targets LIST    numbers of target vCPUs; default 1,3,7,15,31,63\n"
-			    "  --samples N       flushes a case; default 200\n"
-			    "  --quick           40 samples, targets 3,7\n"
-			    "  --out DIR         where SUITE.json and SUITE.gp go; default .\n"
-			    "Exit status as for `hyperflush run`.\n";
-
-static bool parse_unsigned(const char *text, unsigned max, unsigned *value)
+static int host_error(const char *what, int err)
 {
-	char *end;
-
-	errno = 0;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (errno || end == text || *end || *text == '-' || !v || v > max)
-		return false;
-	*value = (unsigned)v;
-	return true;
-}
-
-/* Calls `add` for each comma-separated word. False at the first that it refuses. */
-static bool parse_list(struct plan *plan, char *list, bool (*add)(struct plan *, const char *))
-{
-	char *save = NULL;
-
-	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save))
-		if (!add(plan, word))
-			return false;
-	return true;
-}
-
-static bool add_backend(struct plan *plan, const char *word)
-{
-	int id = backend_by_name(word);
-
-	if (id < 0 || id >= HF_BACKEND_COUNT)
-		return false;
-	plan->backends |= 1u << id;
-	return true;
-}
-
-static bool add_targets(struct plan *plan, const char *word)
-{
-	return plan->target_count < MAX_TARGET_COUNTS &&
-	       parse_unsigned(word, MACHINE_MAX_VCPUS - 1, &plan->targets[plan->target_count++]);
-}
-
-static int bad_usage(const char *what, const char *value)
-{
-	fprintf(stderr, "hyperflush bench: %s%s; see hyperflush bench --help\n", what, value);
-	return RUN_BAD_INPUT;
-}
-
-static void default_targets(struct plan *plan, const unsigned *targets, size_t count)
-{
-	memcpy(plan->targets, targets, count * sizeof(*targets));
-	plan->target_count = (unsigned)count;
-}
-
-/* -1: go on; else the exit status. */
-static int parse_plan(struct plan *plan, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "suite", required_argument, NULL, 's' },
-		{ "backends", required_argument, NULL, 'b' },
-		{ "targets", required_argument, NULL, 't' },
-		{ "samples", required_argument, NULL, 'n' },
-		{ "quick", no_argument, NULL, 'q' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	bool quick = false;
-	int c;
-
-	*plan = (struct plan){ .out_dir = "." };
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			if (strcmp(optarg, "flush"))
-				return bad_usage("no suite ", optarg);
-			break;
-		case 'b':
-			if (!parse_list(plan, optarg, add_backend))
-				return bad_usage("bad list of backends", "");
-			break;
-		case 't':
-			if (!parse_list(plan, optarg, add_targets))
-				return bad_usage("bad list of targets", "");
-			break;
-		case 'n':
-			if (!parse_unsigned(optarg, HARNESS_MAX_SAMPLES, &plan->samples))
-				return bad_usage("bad number of samples ", optarg);
-			break;
-		case 'q':
-			quick = true;
-			break;
-		case 'o':
-			plan->out_dir = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return RUN_PASSED;
-		default:
-			return bad_usage("bad option ", argv[optind - 1]);
-		}
-	}
-	if (argc - optind != 1)
-		return bad_usage("exactly one kernel file is needed", "");
-	plan->kernel = argv[optind];
-	if (!plan->samples)
-		plan->samples = quick ? QUICK_SAMPLES : FULL_SAMPLES;
-	if (!plan->target_count && quick)
-		default_targets(plan, quick_targets,
-				sizeof(quick_targets) / sizeof(quick_targets[0]));
-	else if (!plan->target_count)
-		default_targets(plan, all_targets, sizeof(all_targets) / sizeof(all_targets[0]));
-	if (!plan->backends)
-		plan->backends = ((1u << HF_BACKEND_COUNT) - 1) &
-				 ~(1u << HF_BACKEND_NONE | 1u << HF_BACKEND_KICK);
-	return -1;
+	fprintf(stderr, "hyperflush bench: %s: %s\n", what, strerror(-err));
+	return RUN_HOST_ERROR;
 }
 
 static void name_placement(struct result *r, const struct harness_place *place)
@@ -175,31 +43,25 @@ static void name_placement(struct result *r, const struct harness_place *place)
 		snprintf(r->placement, sizeof(r->placement), "%u:1", place->ratio);
 }
 
-static void keep_record(void *ctx, const struct harness_record *record,
-			const struct harness_place *place, const struct harness_sample *samples,
-			uint32_t count, uint32_t tsc_khz)
+static int keep_record(void *ctx, const struct harness_record *record,
+		       const struct harness_place *place, const struct harness_sample *samples,
+		       uint32_t count, uint32_t tsc_khz)
 {
 	struct bench *b = ctx;
-	double ns = tsc_khz ? 1e6 / tsc_khz : 1, ops = record->sample_count,
-	       counted = record->counted_ops;
+	double ns = tsc_khz ? 1e6 / tsc_khz : 1;
+	double counted = record->counted_ops ? record->counted_ops : (double)NAN;
 	struct result r = {
 		.placement_kind = record->placement,
 		.targets = record->targets,
 		.unit = b->counting ? "instructions" : "ns",
-		.per_op = {
-			.guest_ipis = (double)record->guest_ipis / ops,
-			.hypercalls = (double)record->hypercalls / ops,
-			.skipped = (double)record->skipped / ops,
-			.waited_ns = (double)record->waited_ticks * ns / ops,
-			.exits = (double)record->exits / counted,
-			.kicks = (double)record->kicks / counted,
-		},
+		.per_op = { .exits = (double)record->exits / counted,
+			    .kicks = (double)record->kicks / counted },
 	};
 	double *ticks = calloc(count ? count : 1, sizeof(*ticks));
 
 	if (!ticks) {
 		b->error = -ENOMEM;
-		return;
+		return HARNESS_EOK;
 	}
 	memcpy(r.suite, record->suite, sizeof(r.suite));
 	memcpy(r.name, record->name, sizeof(r.name));
@@ -208,9 +70,34 @@ static void keep_record(void *ctx, const struct harness_record *record,
 	for (uint32_t i = 0; i < count; i++)
 		ticks[i] = (double)samples[i].ticks;
 	result_summarise(&r, ticks, count, b->counting ? 1 : ns);
+	result_count(&r, samples, count, ns);
 	free(ticks);
-	if (results_add(&b->results, &r))
-		b->error = -ENOMEM;
+	int err = results_add(&b->results, &r);
+
+	if (err == -ENOSPC)
+		return HARNESS_ENOSPC;
+	if (err)
+		b->error = err;
+	return HARNESS_EOK;
+}
+
+static void keep_refusal(void *ctx, const struct harness_place *place, const char *reason)
+{
+	static const char *const names[] = { [HARNESS_OWN_CPU] = "1:1",
+					     [HARNESS_OVERCOMMITTED] = "overcommitted",
+					     [HARNESS_DESCHEDULED] = "descheduled" };
+	const size_t known = sizeof(names) / sizeof(names[0]);
+	uint32_t kind = place->placement;
+	struct bench *b = ctx;
+	char text[192];
+
+	snprintf(text, sizeof(text), "%s: %s", kind < known && names[kind] ? names[kind] : "?",
+		 reason);
+	int err = results_skip(&b->results, backend_name(b->backend), b->targets, text);
+
+	/* Beyond the guest's share: the refusal itself has told it. */
+	if (err && err != -ENOSPC)
+		b->error = err;
 }
 
 /* RUN_PASSED, or the status that ends the whole benchmark, with its line printed. */
@@ -229,14 +116,20 @@ static int run_case(struct bench *b, enum hf_backend backend, unsigned targets)
 	};
 	const char *lacking = backend_lacking(&b->kvm, backend_interfaces(backend), targets + 1);
 
-	if (lacking)
-		return results_skip(&b->results, backend_name(backend), targets, lacking)
-			       ? RUN_HOST_ERROR
-			       : RUN_PASSED;
+	b->backend = backend;
+	b->targets = targets;
+	results_begin(&b->results);
+	if (lacking) {
+		b->error = results_skip(&b->results, backend_name(backend), targets, lacking);
+		return RUN_PASSED;
+	}
 	snprintf(append, sizeof(append), "suite=bench-flush samples=%u", b->plan.samples);
-	if (harness_init(&harness))
-		return RUN_HOST_ERROR;
+	int err = harness_init(&harness);
+
+	if (err)
+		return host_error("sched_getaffinity", err);
 	harness.record = keep_record;
+	harness.refused = keep_refusal;
 	harness.ctx = b;
 
 	int status = machine_run(&options, &result);
@@ -265,9 +158,11 @@ static int run_all(struct bench *b)
 
 			if (status != RUN_PASSED)
 				return status;
+			if (b->error)
+				return host_error("a result", b->error);
 		}
 	}
-	return b->error ? RUN_HOST_ERROR : RUN_PASSED;
+	return RUN_PASSED;
 }
 
 static int compare_rows(const void *x, const void *y)
@@ -293,8 +188,11 @@ static int write_report(struct bench *b)
 	};
 	char json[PATH_MAX], plot[PATH_MAX];
 
-	if (uname(&uts) || harness_init(&harness))
-		return -errno;
+	int err = harness_init(&harness);
+
+	if (err)
+		return err;
+	uname(&uts);
 	host.cpus = harness.placement.cpu_count;
 	harness_destroy(&harness);
 	snprintf(host.kernel, sizeof(host.kernel), "%s", uts.release);
@@ -305,16 +203,26 @@ static int write_report(struct bench *b)
 		return -errno;
 	snprintf(json, sizeof(json), "%s/flush.json", b->plan.out_dir);
 	snprintf(plot, sizeof(plot), "%s/flush.gp", b->plan.out_dir);
-	int err = report_json(json, &host, &b->results);
+	err = report_json(json, &host, &b->results);
 
 	return err ? err : report_plot(plot, "flush.svg", &host, &b->results);
+}
+
+static void warn(const struct bench *b)
+{
+	struct utsname uts;
+
+	uname(&uts);
+	const char *text = caveat_warning(&b->kvm, caveat_version(&uts), b->plan.backends);
+	if (text)
+		fprintf(stderr, "hyperflush bench: warning: hyperv, lowered: %s\n", text);
 }
 
 int bench_main(int argc, char **argv)
 {
 	struct bench b = { 0 };
 	const char *what, *mode = getenv("HF_TESTBED");
-	int status = parse_plan(&b.plan, argc, argv);
+	int status = plan_parse(&b.plan, argc, argv);
 
 	if (status >= 0)
 		return status;
@@ -322,15 +230,13 @@ int bench_main(int argc, char **argv)
 	int err = kvm_open(&b.kvm, &what);
 
 	if (err) {
-		fprintf(stderr, "hyperflush bench: %s: %s\n", what, strerror(-err));
 		kvm_close(&b.kvm);
-		return RUN_HOST_ERROR;
+		return host_error(what, err);
 	}
+	warn(&b);
 	status = run_all(&b);
-	if (status == RUN_PASSED && (err = write_report(&b))) {
-		fprintf(stderr, "hyperflush bench: cannot write the report: %s\n", strerror(-err));
-		status = RUN_HOST_ERROR;
-	}
+	if (status == RUN_PASSED && (err = write_report(&b)))
+		status = host_error("cannot write the report", err);
 	kvm_close(&b.kvm);
 	results_free(&b.results);
 	return status;

@@ -2,83 +2,13 @@
 #include "doctor.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "backend.h"
+#include "caveat.h"
 #include "machine.h"
 #include "shared/hyperv_abi.h"
-
-/* Kernels from `from` (inclusive) to `to` (exclusive); a vendor or paging mode narrows it down. */
-struct caveat {
-	const char *from, *to;	/* "" : open */
-	enum kvm_vendor vendor; /* KVM_VENDOR_UNKNOWN: any */
-	bool only_shadow_paging;
-	const char *backends, *text;
-};
-
-/*
- * By version number, of Linux' stable series: a distribution may have
- * backported a fix, or not. Each is told with the change that fixes it.
- */
-static const struct caveat caveats[] = {
-	{ "4.16", "5.4.19", KVM_VENDOR_UNKNOWN, false, "kvm",
-	  "CVE-2019-3016: the host may clear the flush bit of a preempted vCPU without flushing "
-	  "(fixed in 5.4.19 and 5.6)" },
-	{ "5.5", "5.6", KVM_VENDOR_UNKNOWN, false, "kvm",
-	  "CVE-2019-3016: the host may clear the flush bit of a preempted vCPU without flushing "
-	  "(fixed in 5.4.19 and 5.6)" },
-	{ "4.16", "5.19", KVM_VENDOR_UNKNOWN, false, "kvm",
-	  "CVE-2022-39189: a vCPU preempted inside KVM's emulator may go on with an old "
-	  "translation "
-	  "(6cd88243c7e0, in 5.19 and stable backports)" },
-	{ "", "5.15.8", KVM_VENDOR_UNKNOWN, false, "hyperv lowered",
-	  "a flush may return before its targets have left the guest (1ebfaa11ebb5, in 5.15.8; not "
-	  "all kernels before have the bug)" },
-	{ "6.2", "", KVM_VENDOR_UNKNOWN, true, "hyperv lowered",
-	  "without nested paging a flush to several targets leaves some of them stale "
-	  "(seen on 6.12.95 and 7.2.13)" },
-	{ "6.2", "6.12.41", KVM_VENDOR_INTEL, false, "hyperv lowered",
-	  "CVE-2025-38351: a non-canonical address in a flush list reaches INVVPID "
-	  "(fa787ac07b3c)" },
-	{ "6.2", "7.2", KVM_VENDOR_AMD, false, "hyperv lowered",
-	  "flush lists use INVLPGA, which has errata on Genoa and Turin (7.2 flushes the whole "
-	  "ASID "
-	  "instead)" },
-	{ "", "6.12.117", KVM_VENDOR_AMD, false, "all",
-	  "CVE-2026-98715: a pending flush is dropped when a VMRUN fails (60d93c27859f)" },
-	{ "6.13", "7.2.10", KVM_VENDOR_AMD, false, "all",
-	  "CVE-2026-98715: a pending flush is dropped when a VMRUN fails (60d93c27859f)" },
-	{ "", "6.7", KVM_VENDOR_UNKNOWN, false, "hyperflush xen",
-	  "KVM_SET_SREGS flushes as a consequence of loading the root anew; asked for explicitly "
-	  "since 4346db6e6e7a (6.7)" },
-};
-
-int doctor_compare_release(const char *a, const char *b)
-{
-	for (int part = 0; part < 3; part++) {
-		char *a_end, *b_end;
-		unsigned long x = strtoul(a, &a_end, 10), y = strtoul(b, &b_end, 10);
-
-		if (x != y)
-			return x < y ? -1 : 1;
-		a = *a_end == '.' ? a_end + 1 : "";
-		b = *b_end == '.' ? b_end + 1 : "";
-	}
-	return 0;
-}
-
-static bool applies(const struct caveat *c, const char *version, const struct kvm *k)
-{
-	if (*c->from && doctor_compare_release(version, c->from) < 0)
-		return false;
-	if (*c->to && doctor_compare_release(version, c->to) >= 0)
-		return false;
-	if (c->vendor != KVM_VENDOR_UNKNOWN && c->vendor != k->vendor)
-		return false;
-	return !c->only_shadow_paging || !k->nested_paging;
-}
 
 static const struct {
 	long cap;
@@ -122,29 +52,18 @@ static void show_backends(const struct kvm *k)
 
 static void show_caveats(const struct kvm *k, const char *version)
 {
-	bool any = false;
+	const struct caveat *c;
+	size_t at = 0;
 
-	for (size_t i = 0; i < sizeof(caveats) / sizeof(caveats[0]); i++) {
-		if (!applies(&caveats[i], version, k))
-			continue;
-		if (!any)
-			puts("caveats (by version number; a distribution may have backported the "
-			     "fix)");
-		any = true;
-		printf("  %s: %s\n", caveats[i].backends, caveats[i].text);
+	if ((c = caveat_next(k, version, &at)))
+		puts("caveats (by version number; a distribution may have backported the fix)");
+	for (; c; c = caveat_next(k, version, &at)) {
+		putchar(' ');
+		for (unsigned b = 0; b < HF_BACKEND_COUNT && c->backends != CAVEAT_ALL; b++)
+			if (c->backends & 1u << b)
+				printf(" %s", backend_name(b));
+		printf("%s: %s\n", c->backends == CAVEAT_ALL ? " all" : "", c->text);
 	}
-}
-
-/*
- * The stable version. Debian's release ("6.1.0-56-cloud-amd64") names an ABI;
- * the version stands behind "Debian" in uname -v.
- */
-static const char *stable_version(const struct utsname *uts)
-{
-	static const char mark[] = "Debian ";
-	const char *debian = strstr(uts->version, mark);
-
-	return debian ? debian + strlen(mark) : uts->release;
 }
 
 int doctor_main(void)
@@ -167,7 +86,7 @@ int doctor_main(void)
 	printf("nested paging  %s\n", k.nested_paging ? "on" : "off");
 	show_caps(&k);
 	show_backends(&k);
-	show_caveats(&k, stable_version(&uts));
+	show_caveats(&k, caveat_version(&uts));
 	kvm_close(&k);
 	return RUN_PASSED;
 }

@@ -6,7 +6,4 @@
 /* Prints to stdout. RUN_PASSED, or RUN_HOST_ERROR if no guest can run here. */
 int doctor_main(void);
 
-/* Compares two kernel releases ("6.1.192-amd64") by their leading numbers: <0, 0, >0. */
-int doctor_compare_release(const char *a, const char *b);
-
 #endif

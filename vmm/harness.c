@@ -50,6 +50,7 @@ static void do_place(struct vcpu *v, struct harness_page *page)
 	struct harness *h = v->machine->options->harness;
 	pid_t tids[MACHINE_MAX_VCPUS];
 
+	h->placed = (struct harness_place){ 0 };
 	for (unsigned i = 0; i < v->machine->vcpu_count; i++) {
 		tids[i] = atomic_load(&v->machine->vcpus[i].tid);
 		if (!tids[i]) {
@@ -61,6 +62,8 @@ static void do_place(struct vcpu *v, struct harness_page *page)
 				       page->text, sizeof(page->text));
 	if (page->status == HARNESS_EOK)
 		h->placed = page->place;
+	else if (page->status == HARNESS_ENOTSUP && h->refused)
+		h->refused(h->ctx, &page->place, page->text);
 }
 
 /* Drops the samples that began while the victim was on its CPU. */
@@ -70,9 +73,25 @@ static uint32_t keep_off_cpu(const struct placement *p, struct harness_sample *s
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		if (placement_off_cpu_at(p, samples[i].start))
+		if (placement_off_cpu(p, samples[i].start, samples[i].start))
 			samples[kept++] = samples[i];
 	return kept;
+}
+
+/* A copy of the guest's samples, for free(). NULL: refused. */
+static struct harness_sample *copy_samples(struct vcpu *v, struct harness_page *page, uint64_t gpa,
+					   uint32_t count)
+{
+	struct harness_sample *samples = malloc(count * sizeof(*samples));
+
+	if (!samples) {
+		refuse(page, HARNESS_ENOTSUP, "no memory for a copy of the samples");
+	} else if (gmem_read(&v->machine->mem, gpa, samples, count * sizeof(*samples))) {
+		refuse(page, HARNESS_EINVAL, "samples not in guest RAM");
+		free(samples);
+		samples = NULL;
+	}
+	return samples;
 }
 
 static void do_record(struct vcpu *v, struct harness_page *page)
@@ -87,22 +106,49 @@ static void do_record(struct vcpu *v, struct harness_page *page)
 	}
 	r->suite[sizeof(r->suite) - 1] = r->name[sizeof(r->name) - 1] =
 		r->backend[sizeof(r->backend) - 1] = 0;
-	if (!count || count > HARNESS_MAX_SAMPLES || r->placement != h->placed.placement) {
+	if (!count || count > HARNESS_MAX_SAMPLES || !r->placement ||
+	    r->placement != h->placed.placement) {
 		refuse(page, HARNESS_EINVAL,
 		       "record without samples, or of a placement that is not in force");
 		return;
 	}
-	struct harness_sample *samples = malloc(count * sizeof(*samples));
+	struct harness_sample *samples = copy_samples(v, page, r->samples_gpa, count);
 
-	if (!samples ||
-	    gmem_read(&v->machine->mem, r->samples_gpa, samples, count * sizeof(*samples))) {
-		refuse(page, HARNESS_EINVAL, "samples not in guest RAM");
-	} else {
-		placement_stop_rival(&h->placement);
-		if (r->placement == HARNESS_DESCHEDULED)
-			count = keep_off_cpu(&h->placement, samples, count);
-		h->record(h->ctx, r, &h->placed, samples, count,
-			  (uint32_t)kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL));
+	if (!samples)
+		return;
+	placement_stop_rival(&h->placement);
+	if (r->placement == HARNESS_DESCHEDULED)
+		count = keep_off_cpu(&h->placement, samples, count);
+	if (h->record(h->ctx, r, &h->placed, samples, count,
+		      (uint32_t)kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, NULL)))
+		refuse(page, HARNESS_ENOSPC, "this guest has made all the records it may");
+	free(samples);
+}
+
+static void do_judge(struct vcpu *v, struct harness_page *page)
+{
+	struct harness *h = v->machine->options->harness;
+	struct harness_judge *j = &page->judge;
+
+	j->at_call = j->throughout = 0;
+	if (!j->sample_count || j->sample_count > HARNESS_MAX_JUDGED ||
+	    h->placed.placement != HARNESS_DESCHEDULED) {
+		refuse(page, HARNESS_EINVAL, "no samples or too many, or no victim");
+		return;
+	}
+	struct harness_sample *samples = copy_samples(v, page, j->samples_gpa, j->sample_count);
+
+	if (!samples)
+		return;
+	placement_stop_rival(&h->placement);
+	for (uint32_t i = 0; i < j->sample_count; i++) {
+		uint64_t start = samples[i].start, end;
+
+		if (placement_off_cpu(&h->placement, start, start))
+			j->at_call |= 1ull << i;
+		if (!__builtin_add_overflow(start, samples[i].ticks, &end) &&
+		    placement_off_cpu(&h->placement, start, end))
+			j->throughout |= 1ull << i;
 	}
 	free(samples);
 }
@@ -110,10 +156,9 @@ static void do_record(struct vcpu *v, struct harness_page *page)
 int harness_out(struct vcpu *v, uint32_t value)
 {
 	static void (*const ops[])(struct vcpu *, struct harness_page *) = {
-		[HARNESS_STATS] = do_stats,
-		[HARNESS_PLACE] = do_place,
-		[HARNESS_RECORD] = do_record,
-		[HARNESS_BLOCKED] = do_blocked,
+		[HARNESS_STATS] = do_stats,   [HARNESS_PLACE] = do_place,
+		[HARNESS_RECORD] = do_record, [HARNESS_BLOCKED] = do_blocked,
+		[HARNESS_JUDGE] = do_judge,
 	};
 	struct machine *m = v->machine;
 	struct harness_page page;
@@ -128,6 +173,8 @@ int harness_out(struct vcpu *v, uint32_t value)
 	else
 		refuse(&page, HARNESS_EINVAL, "no such request");
 	pthread_mutex_unlock(&m->options->harness->lock);
+	if (page.status != HARNESS_EOK && page.status != HARNESS_ENOTSUP)
+		counter_inc(&v->counters.harness_errors);
 	gmem_write(&m->mem, value, &page, sizeof(page));
 	return 0;
 }

@@ -16,13 +16,16 @@ struct harness {
 	/*
 	 * Takes a finished case; `samples` are copied out of the guest and,
 	 * for HARNESS_DESCHEDULED, only those during which the victim was off
-	 * its CPU: `count` may be 0. NULL: RECORD is ENOTSUP.
+	 * its CPU: `count` may be 0. HARNESS_EOK, or HARNESS_ENOSPC if this
+	 * guest has made too many. NULL: RECORD is ENOTSUP.
 	 */
-	void (*record)(void *ctx, const struct harness_record *record,
-		       const struct harness_place *place, const struct harness_sample *samples,
-		       uint32_t count, uint32_t tsc_khz);
+	int (*record)(void *ctx, const struct harness_record *record,
+		      const struct harness_place *place, const struct harness_sample *samples,
+		      uint32_t count, uint32_t tsc_khz);
+	/* A PLACE that this host cannot give, and why. May be NULL. */
+	void (*refused)(void *ctx, const struct harness_place *place, const char *reason);
 	void *ctx;
-	struct harness_place placed; /* the last successful PLACE */
+	struct harness_place placed; /* what is in force; placement 0: the last PLACE failed */
 };
 
 int harness_init(struct harness *h); /* 0 or -errno */

@@ -10,8 +10,8 @@ struct machine;
 struct loop;
 
 /*
- * Sets the loop up and blocks SIGINT and SIGTERM, so that vCPU threads
- * started from now on leave them to it. NULL after machine_stop().
+ * Sets the loop up. From now on SIGINT and SIGTERM stop the machine, also if
+ * the process was started with them ignored. NULL after machine_stop().
  */
 struct loop *loop_create(struct machine *m);
 
@@ -20,7 +20,7 @@ void loop_run(struct loop *loop);
 
 /*
  * When no vCPU thread is left: writes the rest of the console, takes the
- * loop down and restores the signal mask.
+ * loop down and gives SIGINT and SIGTERM back what they did before.
  */
 void loop_finish(struct loop *loop);
 

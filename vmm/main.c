@@ -3,9 +3,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "bench.h"
+#include "caveat.h"
 #include "doctor.h"
 #include "exit.h"
 #include "harness.h"
@@ -34,6 +37,20 @@ static void print_stats(const struct machine_result *r)
 				(unsigned long long)r->totals.exits[e]);
 }
 
+static void warn(unsigned flush)
+{
+	struct kvm k = { .vendor = kvm_vendor() };
+	struct utsname uts;
+
+	if (flush == FLUSH_AUTO)
+		return;
+	k.nested_paging = kvm_nested_paging(k.vendor);
+	uname(&uts);
+	const char *text = caveat_warning(&k, caveat_version(&uts), 1u << flush);
+	if (text)
+		options_complain("warning: %s: %s", backend_name(flush), text);
+}
+
 static int run_main(int argc, char **argv)
 {
 	struct run_options options;
@@ -52,6 +69,7 @@ static int run_main(int argc, char **argv)
 		return RUN_HOST_ERROR;
 	}
 	options.machine.harness = &harness;
+	warn(options.machine.flush);
 	machine_run(&options.machine, &result);
 	harness_destroy(&harness);
 	if (result.reason[0])

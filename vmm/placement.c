@@ -15,8 +15,6 @@
 
 #define RIVAL_BURN 1000u /* turns of a loop between two looks */
 
-#define RIVAL_VICTIM 1u
-
 int placement_init(struct placement *p)
 {
 	cpu_set_t set;
@@ -37,22 +35,23 @@ void placement_destroy(struct placement *p)
 	p->spans = NULL;
 }
 
-static void bind_thread(pid_t tid, unsigned cpu)
+static cpu_set_t only(unsigned cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	sched_setaffinity(tid, sizeof(set), &set);
+	return set;
 }
 
-/* How often the calling thread was put off its CPU. */
-static long involuntary_switches(void)
+/* How often the calling thread has left its CPU, of its own will (a page fault may sleep) or not.
+ */
+static long switches_so_far(void)
 {
 	struct rusage usage;
 
 	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_nivcsw;
+	return usage.ru_nivcsw + usage.ru_nvcsw;
 }
 
 /* Burns CPU time; a PAUSE now and then, for emulators that run CPUs in turn. */
@@ -68,10 +67,9 @@ static void *rival_main(void *arg)
 	struct placement *p = arg;
 	long switches = -1;
 
-	bind_thread(0, p->rival_cpu);
 	while (!atomic_load_explicit(&p->rival_stop, memory_order_relaxed)) {
 		uint64_t before = __rdtsc();
-		long now = involuntary_switches();
+		long now = switches_so_far();
 
 		if (now != switches) {
 			if (p->span_count == RIVAL_MAX_SPANS)
@@ -93,10 +91,18 @@ static int start_rival(struct placement *p, unsigned cpu)
 		p->spans = calloc(RIVAL_MAX_SPANS, sizeof(*p->spans));
 	if (!p->spans)
 		return -ENOMEM;
-	p->rival_cpu = cpu;
 	atomic_store(&p->rival_stop, false);
-	int err = pthread_create(&p->rival, NULL, rival_main, p);
 
+	cpu_set_t set = only(cpu);
+	pthread_attr_t attr;
+	int err = pthread_attr_init(&attr);
+
+	if (err)
+		return -err;
+	err = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	if (!err)
+		err = pthread_create(&p->rival, &attr, rival_main, p);
+	pthread_attr_destroy(&attr);
 	p->has_rival = !err;
 	return -err;
 }
@@ -151,26 +157,33 @@ int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
 	placement_stop_rival(p);
 	p->span_count = 0;
 	/* Blocks of neighbours share a CPU. */
-	for (unsigned i = 0; i < n; i++)
-		bind_thread(tids[i], p->cpus[i * place->cpus / n]);
-	if (place->placement == HARNESS_DESCHEDULED && start_rival(p, p->cpus[RIVAL_VICTIM])) {
+	for (unsigned i = 0; i < n; i++) {
+		cpu_set_t set = only(p->cpus[i * place->cpus / n]);
+
+		if (sched_setaffinity(tids[i], sizeof(set), &set)) {
+			snprintf(text, text_size, "cannot bind vCPU %u to a CPU: %s", i,
+				 strerror(errno));
+			return HARNESS_ENOTSUP;
+		}
+	}
+	if (place->placement == HARNESS_DESCHEDULED && start_rival(p, p->cpus[HARNESS_VICTIM])) {
 		snprintf(text, text_size, "cannot start the rival thread");
 		return HARNESS_ENOTSUP;
 	}
 	return HARNESS_EOK;
 }
 
-bool placement_off_cpu_at(const struct placement *p, uint64_t tsc)
+bool placement_off_cpu(const struct placement *p, uint64_t first, uint64_t last)
 {
 	size_t low = 0, high = p->span_count;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (p->spans[mid].last < tsc)
+		if (p->spans[mid].last < last)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < p->span_count && p->spans[low].first <= tsc;
+	return first <= last && low < p->span_count && p->spans[low].first <= first;
 }

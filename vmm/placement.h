@@ -20,8 +20,8 @@
 
 /*
  * Spans of TSC time during which the rival ran, and thus its victim did not:
- * within a span the kernel's count of the rival's involuntary context switches
- * did not move. Written by the rival, read after it was joined.
+ * within a span the kernel's count of the rival's context switches did not
+ * move. Written by the rival, read after it was joined.
  */
 struct rival_span {
 	uint64_t first, last;
@@ -34,7 +34,6 @@ struct placement {
 	unsigned cpu_count;
 	pthread_t rival;
 	bool has_rival;
-	unsigned rival_cpu;
 	_Atomic bool rival_stop;
 	struct rival_span *spans;
 	size_t span_count;
@@ -47,8 +46,9 @@ void placement_destroy(struct placement *p);
 
 /*
  * Binds the threads tids[0] to tids[count-1] as place->placement says and
- * fills in place->cpus and ->ratio. Returns HARNESS_EOK, or HARNESS_EINVAL or
- * HARNESS_ENOTSUP with the reason in `text`; then nothing has moved.
+ * fills in place->cpus and ->ratio. HARNESS_EOK: every thread is where it
+ * belongs. Else HARNESS_EINVAL or HARNESS_ENOTSUP with the reason in `text`, and
+ * there is no rival; if the host failed to bind a thread, others may have moved.
  */
 int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
 		    struct harness_place *place, char *text, size_t text_size);
@@ -56,7 +56,10 @@ int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
 /* Ends the rival, if any. Its spans stay until the next placement_apply(). */
 void placement_stop_rival(struct placement *p);
 
-/* True if the rival ran at that time. Only after placement_stop_rival(). */
-bool placement_off_cpu_at(const struct placement *p, uint64_t tsc);
+/*
+ * True if the victim is known to have been off its CPU from TSC `first` to
+ * `last`, both included; false if first > last. Only after placement_stop_rival().
+ */
+bool placement_off_cpu(const struct placement *p, uint64_t first, uint64_t last);
 
 #endif

@@ -41,8 +41,35 @@ void result_summarise(struct result *r, double *samples, uint32_t n, double scal
 	r->max = samples[n - 1] * scale;
 }
 
+void result_count(struct result *r, const struct harness_sample *samples, uint32_t n, double ns)
+{
+	/* In floating point: the guest's numbers may be anything. */
+	double ipis = 0, hypercalls = 0, skipped = 0, waited = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		ipis += (double)samples[i].guest_ipis;
+		hypercalls += (double)samples[i].hypercalls;
+		skipped += (double)samples[i].skipped;
+		waited += (double)samples[i].waited_ticks;
+	}
+	double ops = n ? n : (double)NAN;
+
+	r->per_op.guest_ipis = ipis / ops;
+	r->per_op.hypercalls = hypercalls / ops;
+	r->per_op.skipped = skipped / ops;
+	r->per_op.waited_ns = waited * ns / ops;
+}
+
+void results_begin(struct results *all)
+{
+	all->limit = all->count + RESULTS_A_GUEST;
+	all->skip_limit = all->skip_count + RESULTS_A_GUEST;
+}
+
 int results_add(struct results *all, const struct result *r)
 {
+	if (all->count >= all->limit)
+		return -ENOSPC;
 	struct result *list = realloc(all->list, (all->count + 1) * sizeof(*list));
 
 	if (!list)
@@ -54,6 +81,8 @@ int results_add(struct results *all, const struct result *r)
 
 int results_skip(struct results *all, const char *backend, uint32_t targets, const char *reason)
 {
+	if (all->skip_count >= all->skip_limit)
+		return -ENOSPC;
 	struct result_skip *skips = realloc(all->skips, (all->skip_count + 1) * sizeof(*skips));
 
 	if (!skips)

@@ -32,11 +32,14 @@ struct result_skip {
 	char reason[192];
 };
 
+/* Rows, and as many skips, that one guest may cause. Its suites make one a placement. */
+#define RESULTS_A_GUEST 64u
+
 struct results {
 	struct result *list;
-	size_t count;
+	size_t count, limit;
 	struct result_skip *skips;
-	size_t skip_count;
+	size_t skip_count, skip_limit;
 };
 
 /*
@@ -45,7 +48,16 @@ struct results {
  */
 void result_summarise(struct result *r, double *samples, uint32_t n, double scale);
 
-/* Append a copy. 0 or -ENOMEM. */
+/*
+ * Fills guest_ipis, hypercalls, skipped and waited_ns with means over the
+ * samples, NAN if n is 0. `ns` is the length of a tick.
+ */
+void result_count(struct result *r, const struct harness_sample *samples, uint32_t n, double ns);
+
+/* Before each guest: from now on it has RESULTS_A_GUEST of each. */
+void results_begin(struct results *all);
+
+/* Append a copy. 0, -ENOSPC when the guest has had all, or -ENOMEM; then nothing has changed. */
 int results_add(struct results *all, const struct result *r);
 int results_skip(struct results *all, const char *backend, uint32_t targets, const char *reason);
 

@@ -5,7 +5,7 @@
  * Between two KVM_RUNs run->s.regs holds the general and the system registers
  * of the last exit (KVM_CAP_SYNC_REGS). A handler that changes a general
  * register writes it there and sets KVM_SYNC_X86_REGS in run->kvm_dirty_regs.
- * System registers belong to vcpu_flush_tlb() alone.
+ * System registers belong to vcpu.c alone.
  */
 #ifndef HF_VMM_VCPU_H
 #define HF_VMM_VCPU_H
@@ -19,11 +19,13 @@
 
 struct machine;
 struct flush_target;
+struct detach_slot;
 
 /* X(name, "what is counted"), per vCPU; written by its own thread, read by any. */
 #define VCPU_COUNTERS(X)                                       \
 	X(hypercalls, "hyperflush and Xen calls")              \
 	X(hypercall_errors, "calls refused")                   \
+	X(harness_errors, "harness requests refused")          \
 	X(unknown_ports, "accesses to ports without a device") \
 	X(unknown_mmio, "accesses to addresses without RAM or a device")
 
@@ -42,9 +44,12 @@ struct vcpu {
 	int stats_fd; /* KVM's binary statistics, or -1 */
 	struct kvm_run *run;
 	struct flush_target *flush;
+	struct detach_slot *detach;
+	uint64_t lazy_word; /* HF_MSR_LAZY_WORD; its own thread only */
 	pthread_t thread;
 	bool has_thread;
 	bool initialised;  /* known to have left wait-for-INIT; its own thread only */
+	bool exit_pending; /* KVM may have something left to do for the last exit; likewise */
 	_Atomic pid_t tid; /* 0 until the thread runs; for tgkill and affinity */
 	struct vcpu_counters counters;
 	_Atomic uint64_t exits[VCPU_EXIT_REASONS]; /* by KVM_EXIT_*: exits to the VMM */

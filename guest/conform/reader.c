@@ -129,6 +129,20 @@ void readers_wait(struct readers *r, u64 generation)
 			cpu_poll(&polls);
 }
 
+void readers_interrupt(struct readers *r)
+{
+	u32 polls = 0;
+
+	take_vector();
+	for_each_cpu (cpu, &r->cpus) {
+		u64 before = irq_count(cpu, VECTOR_TEST);
+
+		apic_send(cpu, VECTOR_TEST);
+		while (irq_count(cpu, VECTOR_TEST) == before)
+			cpu_poll(&polls);
+	}
+}
+
 /* Asks until the host has put the vCPU to sleep. False: this host cannot tell. */
 static bool wait_blocked(u32 cpu)
 {

@@ -60,6 +60,9 @@ void readers_publish(struct readers *r, u64 generation);
 /* Waits until every reader has judged the generation; wakes halted ones. */
 void readers_wait(struct readers *r, u64 generation);
 
+/* Sends each reader one VECTOR_TEST interrupt, one after the other; returns when all have come. */
+void readers_interrupt(struct readers *r);
+
 /* In mode HALT: waits until every reader has gone to halt after `generation` and, where the host
  * can tell, sleeps. */
 void readers_wait_halted(struct readers *r, u64 generation);

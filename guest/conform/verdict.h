@@ -22,7 +22,7 @@ enum target_state {
 /*
  * Reports one KTAP result. "deviation" on the command line: the launcher knows that this KVM loses
  * Hyper-V flushes (docs/limits.md); then stale reads of several targets are a skip with their
- * count. `expected` generations must have been judged.
+ * count. `expected` generations, at least one, must have been judged.
  */
 void verdict(const char *name, enum target_state state, u32 targets, u64 expected,
 	     const struct readers_outcome *out);

@@ -170,7 +170,7 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 		case 'o':
 		case 'x':
 		case 'X':
-			put_integer(&s, &f, *fmt == 'i' ? (char)'d' : *fmt,
+			put_integer(&s, &f, (char)(*fmt == 'i' ? 'd' : *fmt),
 				    f.bytes == sizeof(long) ? va_arg(ap, u64) : va_arg(ap, u32));
 			break;
 		case 'p':

@@ -21,6 +21,8 @@ int kvm_ioctl(int fd, unsigned long request, void *arg)
 		fake_kvm.irq = *(const struct kvm_irq_level *)arg;
 		fake_kvm.irq_changes++;
 		return 0;
+	case KVM_GET_TSC_KHZ:
+		return fake_kvm.tsc_khz;
 	default:
 		abort();
 	}

@@ -14,6 +14,7 @@ extern struct fake_kvm {
 	struct kvm_irq_level irq; /* the last change of a line */
 	unsigned irq_changes;
 	unsigned caps[FAKE_KVM_CAPS]; /* of KVM_CHECK_EXTENSION */
+	int tsc_khz;		      /* of KVM_GET_TSC_KHZ */
 	int error;		      /* -errno of each ioctl, or 0 */
 } fake_kvm;
 

@@ -24,23 +24,34 @@ static int teardown(void **state)
 	return sched_setaffinity(0, sizeof(allowed), &allowed);
 }
 
-static void off_cpu_at(void **state)
+static void off_cpu(void **state)
 {
 	static struct rival_span spans[] = { { 100, 200 }, { 300, 300 }, { 400, 500 } };
 	static const struct {
-		uint64_t tsc;
+		uint64_t first, last;
 		bool off;
 	} cases[] = {
-		{ 0, false },	{ 99, false },	       { 100, true },  { 150, true },
-		{ 200, true },	{ 201, false },	       { 299, false }, { 300, true },
-		{ 301, false }, { 399, false },	       { 400, true },  { 500, true },
-		{ 501, false }, { UINT64_MAX, false },
+		{ 0, 0, false },	  { 99, 99, false },
+		{ 100, 100, true },	  { 150, 150, true },
+		{ 200, 200, true },	  { 201, 201, false },
+		{ 299, 299, false },	  { 300, 300, true },
+		{ 301, 301, false },	  { 399, 399, false },
+		{ 400, 400, true },	  { 500, 500, true },
+		{ 501, 501, false },	  { 100, 200, true },
+		{ 120, 130, true },	  { 99, 150, false },
+		{ 150, 201, false },	  { 150, 300, false },
+		{ 100, 500, false },	  { 250, 450, false },
+		{ 0, 600, false },	  { 200, 300, false },
+		{ 300, 400, false },	  { 450, 449, false },
+		{ 500, 100, false },	  { 501, 450, false },
+		{ 0, UINT64_MAX, false }, { UINT64_MAX, UINT64_MAX, false },
 	};
 	struct placement p = { .spans = spans, .span_count = COUNT_OF(spans) };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
-		assert_int_equal(placement_off_cpu_at(&p, cases[i].tsc), cases[i].off);
+		assert_int_equal(placement_off_cpu(&p, cases[i].first, cases[i].last),
+				 cases[i].off);
 }
 
 static void off_cpu_without_spans(void **state)
@@ -49,14 +60,17 @@ static void off_cpu_without_spans(void **state)
 	struct rival_span one = { 5, 9 };
 
 	(void)state;
-	assert_false(placement_off_cpu_at(&p, 0));
-	assert_false(placement_off_cpu_at(&p, 5));
+	assert_false(placement_off_cpu(&p, 0, 0));
+	assert_false(placement_off_cpu(&p, 5, 5));
 	p.spans = &one;
 	p.span_count = 1;
-	assert_false(placement_off_cpu_at(&p, 4));
-	assert_true(placement_off_cpu_at(&p, 5));
-	assert_true(placement_off_cpu_at(&p, 9));
-	assert_false(placement_off_cpu_at(&p, 10));
+	assert_false(placement_off_cpu(&p, 4, 4));
+	assert_true(placement_off_cpu(&p, 5, 5));
+	assert_true(placement_off_cpu(&p, 9, 9));
+	assert_true(placement_off_cpu(&p, 5, 9));
+	assert_false(placement_off_cpu(&p, 4, 9));
+	assert_false(placement_off_cpu(&p, 5, 10));
+	assert_false(placement_off_cpu(&p, 10, 10));
 }
 
 /* Every stretch of many spans against a plain search. */
@@ -68,12 +82,14 @@ static void off_cpu_many_spans(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT_OF(spans); i++)
 		spans[i] = (struct rival_span){ 10ull * i + 3, 10ull * i + 3 + i % 5 };
-	for (uint64_t tsc = 0; tsc < 1010; tsc++) {
-		bool expected = false;
+	for (uint64_t first = 0; first < 1010; first++) {
+		for (uint64_t last = first; last < first + 12; last++) {
+			bool expected = false;
 
-		for (unsigned i = 0; i < COUNT_OF(spans); i++)
-			expected |= spans[i].first <= tsc && tsc <= spans[i].last;
-		assert_int_equal(placement_off_cpu_at(&p, tsc), expected);
+			for (unsigned i = 0; i < COUNT_OF(spans); i++)
+				expected |= spans[i].first <= first && last <= spans[i].last;
+			assert_int_equal(placement_off_cpu(&p, first, last), expected);
+		}
 	}
 }
 
@@ -150,6 +166,24 @@ static void more_vcpus_than_cpus(void **state)
 	placement_destroy(&p);
 }
 
+/* A thread that is not where it belongs makes every later judgement wrong. */
+static void thread_cannot_be_bound(void **state)
+{
+	struct placement p;
+	struct harness_place place;
+
+	(void)state;
+	assert_int_equal(placement_init(&p), 0);
+	p.cpu_count = 2;
+	p.cpus[1] = CPU_SETSIZE - 1;
+	if (CPU_ISSET(CPU_SETSIZE - 1, &allowed))
+		skip();
+	for (unsigned kind = HARNESS_OWN_CPU; kind <= HARNESS_DESCHEDULED; kind += 2)
+		assert_s64(apply(&p, kind, 2, 2, &place), HARNESS_ENOTSUP);
+	assert_false(p.has_rival);
+	placement_destroy(&p);
+}
+
 static void rival_leaves_ordered_spans(void **state)
 {
 	struct placement p;
@@ -188,12 +222,13 @@ static void rival_leaves_ordered_spans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(off_cpu_at),
+		cmocka_unit_test(off_cpu),
 		cmocka_unit_test(off_cpu_without_spans),
 		cmocka_unit_test(off_cpu_many_spans),
 		TEST(bad_requests),
 		TEST(overcommitted),
 		TEST(more_vcpus_than_cpus),
+		TEST(thread_cannot_be_bound),
 		TEST(rival_leaves_ordered_spans),
 	};
 

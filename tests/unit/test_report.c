@@ -44,6 +44,7 @@ static int setup(void **state)
 	if (fd < 0)
 		return -1;
 	close(fd);
+	results_begin(&results);
 	add("ipi", 3, 8000, 40);
 	add("hyperflush", 3, 2000, 40);
 	add("hyperflush", 7, 4000, 0);

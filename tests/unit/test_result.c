@@ -2,6 +2,7 @@
 /* vmm/result.c: order statistics against values worked out by hand. */
 #include "unit.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,32 @@ static void scale(void **state)
 	assert_close(r.max, 2);
 }
 
+static void counts(void **state)
+{
+	static const struct harness_sample samples[] = {
+		{ .ticks = 9, .guest_ipis = 3, .hypercalls = 1, .waited_ticks = 400 },
+		{ .ticks = 9, .guest_ipis = 0, .hypercalls = 1, .skipped = 5, .waited_ticks = 0 },
+		{ .guest_ipis = UINT64_MAX, .waited_ticks = UINT64_MAX },
+		{ .guest_ipis = UINT64_MAX, .waited_ticks = UINT64_MAX },
+	};
+	struct result r = { .per_op = { .exits = 7, .kicks = 8 } };
+
+	(void)state;
+	result_count(&r, samples, 2, 0.25);
+	assert_close(r.per_op.guest_ipis, 1.5);
+	assert_close(r.per_op.hypercalls, 1);
+	assert_close(r.per_op.skipped, 2.5);
+	assert_close(r.per_op.waited_ns, 50);
+	result_count(&r, samples + 2, 2, 1); /* sums beyond 64 bits */
+	assert_close(r.per_op.guest_ipis, 0x1p64);
+	assert_close(r.per_op.waited_ns, 0x1p64);
+	result_count(&r, samples, 0, 1);
+	assert_true(isnan(r.per_op.guest_ipis) && isnan(r.per_op.hypercalls));
+	assert_true(isnan(r.per_op.skipped) && isnan(r.per_op.waited_ns));
+	assert_close(r.per_op.exits, 7);
+	assert_close(r.per_op.kicks, 8);
+}
+
 static struct result row(const char *backend, uint32_t targets, uint32_t placement)
 {
 	struct result r = { .targets = targets, .placement_kind = placement };
@@ -124,6 +151,7 @@ static void list(void **state)
 			    hv7 = row("hyperv", 7, HARNESS_OWN_CPU);
 
 	(void)state;
+	results_begin(&all);
 	assert_null(results_find(&all, "ipi", &ipi3));
 	assert_int_equal(results_add(&all, &ipi3), 0);
 	assert_int_equal(results_add(&all, &hv3), 0);
@@ -139,6 +167,34 @@ static void list(void **state)
 	assert_null(all.list);
 }
 
+/* Before the first guest nothing is taken; each guest has its share, whatever others took. */
+static void a_guest_has_its_share(void **state)
+{
+	struct results all = { 0 };
+	const struct result r = row("ipi", 3, HARNESS_OWN_CPU);
+
+	(void)state;
+	assert_s64(results_add(&all, &r), -ENOSPC);
+	assert_s64(results_skip(&all, "ipi", 3, "why"), -ENOSPC);
+	for (size_t guest = 1; guest <= 3; guest++) {
+		size_t share = guest == 2 ? 1 : RESULTS_A_GUEST;
+		size_t rows = all.count + share, skipped = all.skip_count + share;
+
+		results_begin(&all);
+		for (size_t i = 0; i < share; i++) {
+			assert_int_equal(results_add(&all, &r), 0);
+			assert_int_equal(results_skip(&all, "ipi", 3, "why"), 0);
+		}
+		if (share == RESULTS_A_GUEST) {
+			assert_s64(results_add(&all, &r), -ENOSPC);
+			assert_s64(results_skip(&all, "ipi", 3, "why"), -ENOSPC);
+		}
+		assert_int_equal(all.count, rows);
+		assert_int_equal(all.skip_count, skipped);
+	}
+	results_free(&all);
+}
+
 static void skips(void **state)
 {
 	struct results all = { 0 };
@@ -147,6 +203,7 @@ static void skips(void **state)
 	(void)state;
 	memset(lengthy, 'r', sizeof(lengthy) - 1);
 	lengthy[sizeof(lengthy) - 1] = 0;
+	results_begin(&all);
 	assert_int_equal(results_skip(&all, "xen", 3, "no KVM_CAP_XEN_HVM"), 0);
 	assert_int_equal(results_skip(&all, "a-name-beyond-the-field", 7, lengthy), 0);
 	assert_int_equal(all.skip_count, 2);
@@ -167,7 +224,9 @@ int main(void)
 		cmocka_unit_test(five_unsorted_samples),
 		cmocka_unit_test(a_hundred_samples),
 		cmocka_unit_test(scale),
+		cmocka_unit_test(counts),
 		cmocka_unit_test(list),
+		cmocka_unit_test(a_guest_has_its_share),
 		cmocka_unit_test(skips),
 	};
 

@@ -8,7 +8,7 @@ unit_flags_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
-unit_asan  := hypercall flush flush_threads elf gmem cpuid acpi serial console result report placement service backend
+unit_asan  := hypercall flush flush_threads elf gmem cpuid acpi serial console result report placement harness service backend caveat plan
 unit_tsan  := flush_threads console
 unit_model := flush_model
 
@@ -26,8 +26,11 @@ unit_of_console       := vmm/console.c
 unit_of_result        := vmm/result.c
 unit_of_report        := vmm/report.c vmm/result.c
 unit_of_placement     := vmm/placement.c
+unit_of_harness       := vmm/harness.c vmm/placement.c vmm/gmem.c tests/unit/fake_kvm.c
 unit_of_service       := vmm/service.c vmm/hypercall.c vmm/flush.c vmm/gmem.c tests/unit/fake_kvm.c
 unit_of_backend       := vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
+unit_of_caveat        := vmm/caveat.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
+unit_of_plan          := vmm/plan.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 
 unit_libs := -lcmocka -ljansson -pthread
 

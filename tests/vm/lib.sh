@@ -3,8 +3,9 @@
 # one guest, judges it, and keeps the tally. The caller sets VMM and KERNEL.
 
 passed=0 failed=0 skipped=0
-log=$(mktemp) errors=$(mktemp)
-trap 'rm -f "$log" "$errors"' EXIT
+scratch=$(mktemp -d) || exit 1
+log=$scratch/log errors=$scratch/errors
+trap 'rm -rf "$scratch"' EXIT
 
 # The guest's own totals: "# Totals: pass:N fail:N skip:N".
 totals() { sed -n 's/^# Totals: pass:\([0-9]*\) fail:\([0-9]*\) skip:\([0-9]*\).*/\1 \2 \3/p' "$log" | tail -n 1; }
@@ -25,7 +26,7 @@ judge() { # NAME STATUS
 	# shellcheck disable=SC2046 # three words
 	set -- "$1" "$2" $(totals)
 	if [ "$2" = 3 ] && [ $# -eq 2 ] && grep -q 'this host lacks' "$errors"; then
-		skip_run "$1" "$(head -n 1 "$errors")"
+		skip_run "$1" "$(grep -m 1 'this host lacks' "$errors")"
 	elif [ "$2" -gt 1 ] || [ $# -ne 5 ]; then
 		fail_run "$1" "exit status $2, $([ $# -eq 5 ] && echo with || echo without) totals"
 	elif [ "$2" = 1 ] && [ "$4" = 0 ]; then

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hyperflush ABI, synchronous flush. Host and guest include this file; it
- * needs only <stdint.h>.
+ * The hyperflush ABI: flush, fence and detach. Host and guest include this file;
+ * it needs only <stdint.h>.
  *
  * Discovery: a CPUID hypervisor leaf (searched from 0x40000000 in steps of
  * 0x100 up to 0x40010000) whose EBX, ECX, EDX spell HF_SIGNATURE.
@@ -38,8 +38,32 @@
 /* base+1 EBX */
 #define HF_FEATURE_FLUSH	(1u << 0)
 #define HF_FEATURE_LOWER_HYPERV (1u << 1) /* plain flushes are served faster by Hyper-V calls */
+#define HF_FEATURE_FENCE	(1u << 2)
+#define HF_FEATURE_DETACH	(1u << 3)
 
 #define HF_MSR_HYPERCALL_PAGE 0x48460000u
+
+/*
+ * Of each vCPU its own: gpa | 1, 8-byte aligned and in RAM, says where the vCPU's
+ * lazy word is; 0 that there is none. Anything else is #GP. INIT forgets nothing.
+ */
+#define HF_MSR_LAZY_WORD (HF_MSR_HYPERCALL_PAGE + 1)
+#define HF_MSR_COUNT	 2u
+
+/*
+ * The lazy word: the root in CR3 (bits 51:12) and who may change it.
+ *
+ *   root | HF_ACTIVE   the guest alone
+ *   root | HF_LAZY     nothing the vCPU runs needs the lower half: the host may
+ *                      swap the word for HF_MOVED and write CR3, when a `detach` asks
+ *   root | HF_MOVED    the host has done so: CR3 is the new root, the TLB is flushed
+ *
+ * Both sides change it by locked compare-and-swap; the guest swaps HF_LAZY for HF_ACTIVE
+ * before it writes CR3 for whatever reason.
+ */
+#define HF_ACTIVE 0ull
+#define HF_LAZY	  1ull
+#define HF_MOVED  2ull
 
 #define HF_MAX_VCPUS	     4096u
 #define HF_BANK_BITS	     64u
@@ -48,7 +72,10 @@
 #define HF_MAX_REQUEST_BYTES 4096u
 
 /* X(id, number, "name") */
-#define HF_CALLS(X) X(FLUSH, 1, "flush")
+#define HF_CALLS(X)          \
+	X(FLUSH, 1, "flush") \
+	X(FENCE, 2, "fence") \
+	X(DETACH, 3, "detach")
 
 enum hf_call {
 #define HF_CALL_ENUM(id, number, name) HF_CALL_##id = number,
@@ -64,7 +91,9 @@ enum hf_call {
 	X(ESIZE, -4, "length does not match the request's counts")          \
 	X(EFLAGS, -5, "unknown flag, or a reserved field not zero")         \
 	X(ESET, -6, "vCPU set malformed or names a vCPU that is not there") \
-	X(ERANGE, -7, "range wraps, is misaligned or not canonical")
+	X(ERANGE, -7, "range wraps, is misaligned or not canonical")        \
+	X(EROOT, -8, "root misaligned or not in guest RAM")                 \
+	X(ETIME, -9, "deadline beyond the host's limit")
 
 enum hf_error {
 	HF_OK = 0,
@@ -118,6 +147,37 @@ struct hf_range {
 	uint8_t reserved[6];
 };
 
+/*
+ * fence: a struct hf_flush without flags and ranges. When it returns, every
+ * target that was executing guest instructions has been out of guest mode since
+ * the call began, and every other one passes a full memory barrier before its
+ * next guest instruction. The caller passes one too.
+ */
+
+/*
+ * detach: every target whose lazy word is `from` | HF_LAZY is moved to the root `to`,
+ * of the caller's choice, with its TLB flushed; its PCID is 0 then. The header, then
+ * the banks of the set (HF_SET_BANKS only). On HF_OK the host has written the
+ * banks over with the vCPUs it moved. Those and no others have been moved when the
+ * call returns, and none will be later: whoever did not answer within the
+ * deadline keeps its root. A call of two initiators for one vCPU at the same time moves it
+ * for one of them at most. The caller is not moved.
+ */
+struct hf_detach {
+	uint32_t flags; /* 0 */
+	uint16_t set_kind;
+	uint16_t reserved0;
+	uint64_t bank_mask;
+	uint64_t from;	      /* page-aligned gpa */
+	uint64_t to;	      /* page-aligned gpa in RAM */
+	uint32_t deadline_us; /* microseconds, at most HF_DETACH_MAX_US */
+	uint32_t reserved1;
+	uint64_t reserved2;
+};
+
+#define HF_DETACH_MAX_US 100000u
+
+_Static_assert(sizeof(struct hf_detach) == 48, "ABI");
 _Static_assert(sizeof(struct hf_flush) == 32, "ABI");
 _Static_assert(sizeof(struct hf_range) == 32, "ABI");
 

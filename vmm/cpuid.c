@@ -225,7 +225,8 @@ static void append_hyperflush(struct builder *b, uint32_t base, bool lowered)
 	append(b, (struct kvm_cpuid_entry2){
 			  .function = base + HF_CPUID_FEATURES,
 			  .eax = HF_VERSION,
-			  .ebx = HF_FEATURE_FLUSH | (lowered ? HF_FEATURE_LOWER_HYPERV : 0),
+			  .ebx = HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH |
+				 (lowered ? HF_FEATURE_LOWER_HYPERV : 0),
 			  .ecx = HF_MSR_HYPERCALL_PAGE,
 		  });
 	append(b, (struct kvm_cpuid_entry2){

@@ -95,3 +95,8 @@ void flush_request(struct flush_service *svc, const struct vcpu_set *set, bool s
 		}
 	}
 }
+
+void flush_post(struct flush_service *svc, unsigned vcpu)
+{
+	post(svc, vcpu);
+}

@@ -32,6 +32,16 @@ struct vcpu_set {
 	uint64_t bank[HF_MAX_BANKS];
 };
 
+static inline bool vcpu_set_test(const struct vcpu_set *set, unsigned vcpu)
+{
+	return set->bank[vcpu / HF_BANK_BITS] >> (vcpu % HF_BANK_BITS) & 1;
+}
+
+static inline void vcpu_set_add(struct vcpu_set *set, unsigned vcpu)
+{
+	set->bank[vcpu / HF_BANK_BITS] |= 1ull << (vcpu % HF_BANK_BITS);
+}
+
 /* One target's words, in a cache line of their own. Zero is "outside, nothing pending". */
 struct flush_target {
 	_Alignas(64) _Atomic uint32_t run_seq; /* odd while the thread is in KVM_RUN; futex word */
@@ -61,6 +71,15 @@ struct flush_service {
  */
 bool flush_enter(struct flush_target *t);
 
+/*
+ * Target's thread, after flush_enter() has said true: the flush is still due. Only if
+ * the KVM_RUN to come does not enter the guest.
+ */
+static inline void flush_defer(struct flush_target *t)
+{
+	atomic_store(&t->pending, 1);
+}
+
 /* Target's thread, first thing after KVM_RUN returned. */
 void flush_leave(struct flush_target *t);
 
@@ -72,5 +91,11 @@ void flush_leave(struct flush_target *t);
  * svc->count must be clear. The initiator may be in the set.
  */
 void flush_request(struct flush_service *svc, const struct vcpu_set *set, bool strong);
+
+/*
+ * Any thread. Has the vCPU's thread come out of KVM_RUN, and flush_enter() say so, soon;
+ * waits for nothing.
+ */
+void flush_post(struct flush_service *svc, unsigned vcpu);
 
 #endif

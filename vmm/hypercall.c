@@ -12,7 +12,7 @@ void vcpu_set_fill(struct vcpu_set *set, unsigned vcpus)
 {
 	*set = (struct vcpu_set){ 0 };
 	for (unsigned i = 0; i < vcpus; i++)
-		set->bank[i / HF_BANK_BITS] |= 1ull << (i % HF_BANK_BITS);
+		vcpu_set_add(set, i);
 }
 
 /* Bits of bank `b` that name a vCPU which is there. */
@@ -25,22 +25,27 @@ static uint64_t bank_present(unsigned b, unsigned vcpus)
 	return vcpus - first >= HF_BANK_BITS ? UINT64_MAX : (1ull << (vcpus - first)) - 1;
 }
 
-static int64_t decode_set(const struct hf_flush *head, const uint8_t *banks, unsigned self,
+static void remove_vcpu(struct vcpu_set *set, unsigned vcpu)
+{
+	set->bank[vcpu / HF_BANK_BITS] &= ~(1ull << (vcpu % HF_BANK_BITS));
+}
+
+static int64_t decode_set(unsigned kind, uint64_t bank_mask, const uint8_t *banks, unsigned self,
 			  unsigned vcpus, struct vcpu_set *set)
 {
-	if (head->set_kind == HF_SET_ALL || head->set_kind == HF_SET_ALL_BUT_SELF) {
-		if (head->bank_mask)
+	if (kind == HF_SET_ALL || kind == HF_SET_ALL_BUT_SELF) {
+		if (bank_mask)
 			return HF_ESET;
 		vcpu_set_fill(set, vcpus);
-		if (head->set_kind == HF_SET_ALL_BUT_SELF)
-			set->bank[self / HF_BANK_BITS] &= ~(1ull << (self % HF_BANK_BITS));
+		if (kind == HF_SET_ALL_BUT_SELF)
+			remove_vcpu(set, self);
 		return HF_OK;
 	}
-	if (head->set_kind != HF_SET_BANKS)
+	if (kind != HF_SET_BANKS)
 		return HF_ESET;
 
 	*set = (struct vcpu_set){ 0 };
-	for (uint64_t m = head->bank_mask; m; m &= m - 1, banks += sizeof(uint64_t)) {
+	for (uint64_t m = bank_mask; m; m &= m - 1, banks += sizeof(uint64_t)) {
 		unsigned b = (unsigned)__builtin_ctzll(m);
 
 		memcpy(&set->bank[b], banks, sizeof(uint64_t));
@@ -48,6 +53,11 @@ static int64_t decode_set(const struct hf_flush *head, const uint8_t *banks, uns
 			return HF_ESET;
 	}
 	return HF_OK;
+}
+
+static size_t bank_bytes_of(uint64_t bank_mask)
+{
+	return (size_t)__builtin_popcountll(bank_mask) * sizeof(uint64_t);
 }
 
 static bool canonical(uint64_t va)
@@ -98,12 +108,13 @@ int64_t hypercall_decode_flush(const void *request, size_t len, unsigned self, u
 	if (head.range_count > HF_MAX_RANGES)
 		return HF_ESIZE;
 
-	size_t bank_bytes = (size_t)__builtin_popcountll(head.bank_mask) * sizeof(uint64_t);
+	size_t bank_bytes = bank_bytes_of(head.bank_mask);
 
 	if (len != sizeof(head) + bank_bytes + head.range_count * sizeof(struct hf_range))
 		return HF_ESIZE;
 
-	int64_t err = decode_set(&head, bytes + sizeof(head), self, vcpus, &set);
+	int64_t err =
+		decode_set(head.set_kind, head.bank_mask, bytes + sizeof(head), self, vcpus, &set);
 
 	for (unsigned i = 0; !err && i < head.range_count; i++) {
 		struct hf_range range;
@@ -115,6 +126,57 @@ int64_t hypercall_decode_flush(const void *request, size_t len, unsigned self, u
 	if (err)
 		return err;
 	*plan = (struct flush_plan){ .targets = set, .strong = head.flags & HF_FLUSH_STRONG };
+	return HF_OK;
+}
+
+int64_t hypercall_decode_fence(const void *request, size_t len, unsigned self, unsigned vcpus,
+			       struct vcpu_set *targets)
+{
+	struct flush_plan plan;
+	int64_t err = hypercall_decode_flush(request, len, self, vcpus, &plan);
+	struct hf_flush head;
+
+	if (err)
+		return err;
+	memcpy(&head, request, sizeof(head));
+	if (head.flags || head.range_count)
+		return HF_EFLAGS;
+	*targets = plan.targets;
+	return HF_OK;
+}
+
+int64_t hypercall_decode_detach(const void *request, size_t len, unsigned self, unsigned vcpus,
+				struct detach_plan *plan)
+{
+	const uint8_t *bytes = request;
+	struct hf_detach head;
+	struct vcpu_set set;
+
+	if (len < sizeof(head) || len > HF_MAX_REQUEST_BYTES)
+		return HF_ESIZE;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.flags || head.reserved0 || head.reserved1 || head.reserved2)
+		return HF_EFLAGS;
+	if (len != sizeof(head) + bank_bytes_of(head.bank_mask))
+		return HF_ESIZE;
+	if (head.set_kind != HF_SET_BANKS)
+		return HF_ESET;
+	if ((head.from | head.to) & ~ROOT_MASK)
+		return HF_EROOT;
+	if (head.deadline_us > HF_DETACH_MAX_US)
+		return HF_ETIME;
+
+	int64_t err =
+		decode_set(head.set_kind, head.bank_mask, bytes + sizeof(head), self, vcpus, &set);
+
+	if (err)
+		return err;
+	remove_vcpu(&set, self);
+	*plan = (struct detach_plan){ .targets = set,
+				      .bank_mask = head.bank_mask,
+				      .from = head.from,
+				      .to = head.to,
+				      .deadline_us = head.deadline_us };
 	return HF_OK;
 }
 

@@ -27,6 +27,21 @@ struct flush_plan {
 int64_t hypercall_decode_flush(const void *request, size_t len, unsigned self, unsigned vcpus,
 			       struct flush_plan *plan);
 
+/* `fence`: as hypercall_decode_flush(); fills *targets. */
+int64_t hypercall_decode_fence(const void *request, size_t len, unsigned self, unsigned vcpus,
+			       struct vcpu_set *targets);
+
+struct detach_plan {
+	struct vcpu_set targets; /* without the caller */
+	uint64_t bank_mask;	 /* of the request: banks to be written back */
+	uint64_t from, to;	 /* roots; that `to` is RAM remains to be checked */
+	uint32_t deadline_us;
+};
+
+/* `detach`: as hypercall_decode_flush(). */
+int64_t hypercall_decode_detach(const void *request, size_t len, unsigned self, unsigned vcpus,
+				struct detach_plan *plan);
+
 /*
  * Xen's HVMOP_flush_tlbs and every other Xen call: 0 means "flush all vCPUs",
  * otherwise the negative Xen error for RAX.

@@ -14,6 +14,7 @@
 
 #include "backend.h"
 #include "boot.h"
+#include "detach.h"
 #include "loop.h"
 #include "shared/hyperflush_abi.h"
 
@@ -106,7 +107,7 @@ static int check_host(struct machine *m)
 	return 0;
 }
 
-/* HF_MSR_HYPERCALL_PAGE exits to user space; offered or not, KVM must not make up an answer. */
+/* The service's MSRs exit to user space; offered or not, KVM must not make up an answer. */
 static int set_msr_filter(struct machine *m)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR,
@@ -115,7 +116,7 @@ static int set_msr_filter(struct machine *m)
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
 		.ranges = { { .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
-			      .nmsrs = 1,
+			      .nmsrs = HF_MSR_COUNT,
 			      .base = HF_MSR_HYPERCALL_PAGE,
 			      .bitmap = (uint8_t *)&denied } },
 	};
@@ -179,23 +180,31 @@ static void raise_file_limit(unsigned vcpus)
 	setrlimit(RLIMIT_NOFILE, &limit); /* if it fails, opening the files says so */
 }
 
+/* Zeroed; `bytes` is a multiple of 64, as is the address. */
+static void *cache_lines(unsigned count, size_t bytes)
+{
+	void *p = aligned_alloc(64, count * bytes);
+
+	return p ? memset(p, 0, count * bytes) : NULL;
+}
+
 static int create_vcpus(struct machine *m)
 {
 	unsigned count = m->vcpu_count;
-	size_t target_bytes = count * sizeof(struct flush_target);
 
 	raise_file_limit(count);
 	m->flush = (struct flush_service){
-		.targets = aligned_alloc(_Alignof(struct flush_target), target_bytes),
+		.targets = cache_lines(count, sizeof(struct flush_target)),
 		.count = count,
 		.ops = &flush_ops,
 		.ctx = m,
 	};
-	if (!m->flush.targets)
+	m->detach_slots = cache_lines(count, sizeof(struct detach_slot));
+	if (!m->flush.targets || !m->detach_slots)
 		return machine_failed(m, "flush targets", -ENOMEM);
-	memset(m->flush.targets, 0, target_bytes);
 	for (unsigned i = 0; i < count; i++) {
 		m->vcpus[i].flush = &m->flush.targets[i];
+		m->vcpus[i].detach = &m->detach_slots[i];
 		int r = vcpu_create(&m->vcpus[i]);
 		if (r)
 			return r;
@@ -244,6 +253,7 @@ static void destroy(struct machine *m)
 	sem_destroy(&m->thread_ready);
 	pthread_mutex_destroy(&m->verdict_lock);
 	free(m->flush.targets);
+	free(m->detach_slots);
 	free(m->vcpus);
 	free(m->capture);
 	free(m);

@@ -88,8 +88,9 @@ struct machine {
 	uint32_t entry; /* guest-physical address where vCPU 0 starts */
 	unsigned vcpu_count;
 	struct vcpu *vcpus;
-	struct flush_service flush;	 /* its ctx is the machine */
-	_Atomic uint64_t hypercall_page; /* HF_MSR_HYPERCALL_PAGE, the service's */
+	struct flush_service flush;	  /* its ctx is the machine */
+	struct detach_slot *detach_slots; /* one a vCPU */
+	_Atomic uint64_t hypercall_page;  /* HF_MSR_HYPERCALL_PAGE, the service's */
 
 	struct console console;
 	struct serial serial;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "detach.h"
 #include "hypercall.h"
 #include "machine.h"
 #include "shared/hyperflush_abi.h"
@@ -23,29 +24,94 @@ static int64_t counted(struct vcpu *v, int64_t result)
 	return result;
 }
 
-static int64_t call_flush(struct vcpu *v, uint64_t gpa, uint64_t len)
+/* A request's bytes, copied out of the guest. */
+struct request {
+	uint64_t gpa, len;
+	uint8_t bytes[HF_MAX_REQUEST_BYTES];
+};
+
+static int64_t call_flush(struct vcpu *v, const struct request *r)
 {
 	struct machine *m = v->machine;
-	uint8_t request[HF_MAX_REQUEST_BYTES];
 	struct flush_plan plan;
-
-	if (!len || len > sizeof(request))
-		return HF_ESIZE;
-	/* The only read of the request: other vCPUs may be writing it. */
-	if (gmem_read(&m->mem, gpa, request, len))
-		return HF_EFAULT;
-	int64_t err = hypercall_decode_flush(request, len, v->index, m->vcpu_count, &plan);
+	int64_t err = hypercall_decode_flush(r->bytes, r->len, v->index, m->vcpu_count, &plan);
 
 	if (!err)
 		flush_request(&m->flush, &plan.targets, plan.strong);
 	return err;
 }
 
+/* One barrier serves every target: it reaches all running threads of the process. */
+static int64_t call_fence(struct vcpu *v, const struct request *r)
+{
+	struct machine *m = v->machine;
+	struct vcpu_set targets;
+	int64_t err = hypercall_decode_fence(r->bytes, r->len, v->index, m->vcpu_count, &targets);
+
+	if (!err)
+		m->flush.ops->barrier(m->flush.ctx);
+	return err;
+}
+
+/* Writes the banks of `mask` over those of the request. */
+static int64_t write_moved(struct machine *m, const struct request *r, uint64_t mask,
+			   const struct vcpu_set *moved)
+{
+	uint64_t banks[HF_MAX_BANKS];
+	size_t n = 0;
+
+	for (uint64_t left = mask; left; left &= left - 1)
+		banks[n++] = moved->bank[__builtin_ctzll(left)];
+	/* It was RAM when the request was read, and RAM does not go away. */
+	return n && gmem_write(&m->mem, r->gpa + sizeof(struct hf_detach), banks,
+			       n * sizeof(banks[0]))
+		       ? HF_EFAULT
+		       : HF_OK;
+}
+
+static int64_t call_detach(struct vcpu *v, const struct request *r)
+{
+	struct machine *m = v->machine;
+	struct detach_plan plan;
+	struct vcpu_set moved;
+	int64_t err = hypercall_decode_detach(r->bytes, r->len, v->index, m->vcpu_count, &plan);
+
+	if (err)
+		return err;
+	/* KVM refuses a CR3 beyond physical memory, and that would be our failure. */
+	if (!gmem_ptr(&m->mem, plan.to, PAGE_BYTES))
+		return HF_EROOT;
+	detach_request(&m->flush, m->detach_slots, &plan.targets,
+		       &(struct detach_roots){ plan.from, plan.to }, plan.deadline_us, &moved);
+	return write_moved(m, r, plan.bank_mask, &moved);
+}
+
+typedef int64_t service_call(struct vcpu *v, const struct request *r);
+
+static service_call *const calls[] = {
+	[HF_CALL_FLUSH] = call_flush,
+	[HF_CALL_FENCE] = call_fence,
+	[HF_CALL_DETACH] = call_detach,
+};
+
+static int64_t serve(struct vcpu *v, uint64_t nr, uint64_t gpa, uint64_t len)
+{
+	struct request r;
+
+	if (nr >= sizeof(calls) / sizeof(calls[0]) || !calls[nr])
+		return HF_ENOSYS;
+	if (!len || len > sizeof(r.bytes))
+		return HF_ESIZE;
+	r.gpa = gpa;
+	r.len = len;
+	/* The only read of the request: other vCPUs may be writing it. */
+	if (gmem_read(&v->machine->mem, gpa, r.bytes, len))
+		return HF_EFAULT;
+	return calls[nr](v, &r);
+}
+
 int service_hyperflush(struct vcpu *v)
 {
-	static int64_t (*const calls[])(struct vcpu *, uint64_t, uint64_t) = {
-		[HF_CALL_FLUSH] = call_flush,
-	};
 	struct kvm_regs *regs = &v->run->s.regs.regs;
 	int64_t result;
 
@@ -53,12 +119,7 @@ int service_hyperflush(struct vcpu *v)
 		counter_inc(&v->counters.unknown_ports);
 		return 0;
 	}
-	if (vcpu_cpl(v))
-		result = HF_EPERM;
-	else if (regs->rax >= sizeof(calls) / sizeof(calls[0]) || !calls[regs->rax])
-		result = HF_ENOSYS;
-	else
-		result = calls[regs->rax](v, regs->rdi, regs->rsi);
+	result = vcpu_cpl(v) ? HF_EPERM : serve(v, regs->rax, regs->rdi, regs->rsi);
 	regs->rax = (uint64_t)counted(v, result);
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 	return 0;
@@ -91,26 +152,48 @@ static int write_code_page(struct machine *m, uint64_t gpa)
 	return gmem_write(&m->mem, gpa, page, sizeof(page));
 }
 
-int service_wrmsr(struct vcpu *v)
+static bool set_hypercall_page(struct vcpu *v, uint64_t value)
 {
 	struct machine *m = v->machine;
-	uint64_t value = v->run->msr.data, gpa = value & ~(uint64_t)(PAGE_BYTES - 1);
+	uint64_t gpa = value & ~(uint64_t)(PAGE_BYTES - 1);
 
-	v->run->msr.error = 1; /* #GP */
-	if (v->run->msr.index != HF_MSR_HYPERCALL_PAGE || !offered(m))
-		return 0;
 	if (value && (value != (gpa | 1) || write_code_page(m, gpa)))
-		return 0;
+		return false;
 	atomic_store(&m->hypercall_page, value);
-	v->run->msr.error = 0;
+	return true;
+}
+
+static bool set_lazy_word(struct vcpu *v, uint64_t value)
+{
+	uint64_t gpa = value & ~(uint64_t)1;
+
+	if (value && (!(value & 1) || gpa % sizeof(uint64_t) ||
+		      !gmem_ptr(&v->machine->mem, gpa, sizeof(uint64_t))))
+		return false;
+	v->lazy_word = value;
+	return true;
+}
+
+/* run->msr.error makes it #GP. */
+int service_wrmsr(struct vcpu *v)
+{
+	uint32_t index = v->run->msr.index;
+	uint64_t value = v->run->msr.data;
+	bool ok = offered(v->machine) &&
+		  ((index == HF_MSR_HYPERCALL_PAGE && set_hypercall_page(v, value)) ||
+		   (index == HF_MSR_LAZY_WORD && set_lazy_word(v, value)));
+
+	v->run->msr.error = !ok;
 	return 0;
 }
 
 int service_rdmsr(struct vcpu *v)
 {
-	struct machine *m = v->machine;
+	uint32_t index = v->run->msr.index;
 
-	v->run->msr.error = v->run->msr.index != HF_MSR_HYPERCALL_PAGE || !offered(m);
-	v->run->msr.data = atomic_load(&m->hypercall_page);
+	v->run->msr.error = !offered(v->machine) ||
+			    (index != HF_MSR_HYPERCALL_PAGE && index != HF_MSR_LAZY_WORD);
+	v->run->msr.data =
+		index == HF_MSR_LAZY_WORD ? v->lazy_word : atomic_load(&v->machine->hypercall_page);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "detach.h"
 #include "exit.h"
 #include "machine.h"
 
@@ -208,6 +209,63 @@ static int vcpu_flush_tlb(struct vcpu *v)
 	return 0;
 }
 
+static int exit_checked(struct vcpu *v)
+{
+	int r = exit_handle(v);
+
+	if (r)
+		machine_stop(v->machine, RUN_HOST_ERROR, "vCPU %u: exit %s: %s", v->index,
+			     exit_name(v->run->exit_reason), strerror(-r));
+	return r;
+}
+
+/* Swaps the guest's lazy word, if it is still LAZY on that root. */
+static bool swap_lazy_word(struct vcpu *v, const struct detach_roots *roots)
+{
+	_Atomic uint64_t *word =
+		gmem_ptr(&v->machine->mem, v->lazy_word & ~(uint64_t)1, sizeof(*word));
+	uint64_t expected = roots->from | HF_LAZY;
+
+	return v->lazy_word && word &&
+	       atomic_compare_exchange_strong(word, &expected, roots->to | HF_MOVED);
+}
+
+/*
+ * Serves a `detach`: this vCPU goes on with another root, if it is lazily on the one
+ * asked about. CR3 is written with the flush, before the answer.
+ */
+static int move_root(struct vcpu *v)
+{
+	struct detach_roots roots;
+
+	if (!detach_take(v->detach, &roots))
+		return vcpu_flush_tlb(v);
+	bool moved = v->initialised && swap_lazy_word(v, &roots);
+
+	if (moved)
+		v->run->s.regs.sregs.cr3 = roots.to;
+	int r = vcpu_flush_tlb(v);
+
+	detach_done(v->detach, moved);
+	return r;
+}
+
+/*
+ * What flush_enter() has asked for. A root is only changed when KVM has nothing
+ * left to do for the last exit, for that may use the old one: such a KVM_RUN
+ * returns before it enters the guest, and the request is looked at again.
+ */
+static int carry_out(struct vcpu *v)
+{
+	if (__builtin_expect(!detach_posted(v->detach), 1))
+		return vcpu_flush_tlb(v);
+	if (!v->exit_pending)
+		return move_root(v);
+	v->run->immediate_exit = 1;
+	flush_defer(v->flush);
+	return 0;
+}
+
 /* KVM_RUN has failed with `err`. 0 if the loop goes on. */
 static int after_failed_run(struct vcpu *v, int err)
 {
@@ -224,7 +282,7 @@ static int after_failed_run(struct vcpu *v, int err)
 
 static int run_once(struct vcpu *v)
 {
-	int r = flush_enter(v->flush) ? vcpu_flush_tlb(v) : 0;
+	int r = flush_enter(v->flush) ? carry_out(v) : 0;
 
 	if (__builtin_expect(r, 0)) {
 		flush_leave(v->flush);
@@ -233,14 +291,12 @@ static int run_once(struct vcpu *v)
 	r = ioctl(v->fd, KVM_RUN, NULL);
 	int err = errno;
 	flush_leave(v->flush);
+	v->run->immediate_exit = 0;
+	v->exit_pending = !r;
 	if (__builtin_expect(r, 0))
 		return after_failed_run(v, err);
 	v->initialised = true;
-	r = exit_handle(v);
-	if (r)
-		machine_stop(v->machine, RUN_HOST_ERROR, "vCPU %u: exit %s: %s", v->index,
-			     exit_name(v->run->exit_reason), strerror(-r));
-	return r;
+	return exit_checked(v);
 }
 
 static void *vcpu_thread(void *arg)

@@ -7,6 +7,7 @@
 #include "guest/flush/backend.h"
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
+#include "guest/mm/flush_clock.h"
 #include "guest/mm/page.h"
 #include "guest/sched/thread.h"
 
@@ -111,6 +112,20 @@ void flush_tlb_local(const struct flush_request *req)
 			tlb_flush_page(req->ranges[i].start + p * PAGE_SIZE);
 }
 
+/*
+ * A full flush counts for the flush clock. Targets that flush themselves publish it,
+ * those that the host flushes do not know: the initiator credits them, with a tick
+ * from before the request and after it is done.
+ */
+static void flush_remote(const struct flush_request *req, const struct cpumask *remote)
+{
+	u64 tick = req->nr_ranges ? 0 : flush_clock_tick();
+
+	flush.backend->flush(req, remote);
+	if (tick)
+		flush_clock_credit(remote, tick);
+}
+
 void flush_tlb(const struct flush_request *req)
 {
 	struct cpumask remote = req->targets;
@@ -135,9 +150,39 @@ void flush_tlb(const struct flush_request *req)
 
 		c->flushes++;
 		c->targets += targets;
-		flush.backend->flush(req, &remote);
+		flush_remote(req, &remote);
 	}
 	preempt_enable();
+}
+
+bool flush_fence(const struct cpumask *targets)
+{
+	struct cpumask remote = *targets;
+	bool done;
+
+	if (!flush.backend->fence)
+		return false;
+	preempt_disable();
+	cpumask_clear(&remote, cpu_id());
+	done = cpumask_empty(&remote) || flush.backend->fence(&remote);
+	preempt_enable();
+	return done;
+}
+
+bool flush_detach(paddr_t from, paddr_t to, const struct cpumask *set, struct cpumask *moved)
+{
+	struct cpumask remote = *set;
+	bool done = false;
+
+	cpumask_clear_all(moved);
+	if (!flush.backend->detach)
+		return false;
+	preempt_disable();
+	cpumask_clear(&remote, cpu_id());
+	if (!cpumask_empty(&remote))
+		done = flush.backend->detach(from, to, &remote, moved);
+	preempt_enable();
+	return done;
 }
 
 void flush_counters_sum(struct flush_counters *sum)

@@ -27,7 +27,7 @@ struct flush_range {
 struct flush_request {
 	struct cpumask targets; /* may hold the calling CPU: it flushes natively */
 	unsigned flags;
-	unsigned nr_ranges; /* 0: every user address of every address space */
+	unsigned nr_ranges; /* 0: every non-global translation (with FLUSH_GLOBALS: every one) */
 	struct flush_range ranges[FLUSH_MAX_RANGES];
 };
 
@@ -56,6 +56,19 @@ struct flush_backend {
 	 * `remote` uses a translation that was stale at the call.
 	 */
 	void (*flush)(const struct flush_request *req, const struct cpumask *remote);
+	/*
+	 * On return each CPU in `remote` (as for flush()) has been out of guest mode since
+	 * the call began, or passes a full barrier before its next instruction; so has the
+	 * caller. Flushes nothing. False: the host has no such call. NULL likewise.
+	 */
+	bool (*fence)(const struct cpumask *remote);
+	/*
+	 * Moves CPUs of `set` (not empty, without the calling one) that are lazily on the
+	 * root `from` (mm/mm_cpu.h) to `to`: the host swaps their root_word from LAZY to
+	 * MOVED and loads CR3. *moved: those, and no other is moved after the return. False:
+	 * the host refused, none is. Preemption is off. NULL: there is no such call.
+	 */
+	bool (*detach)(paddr_t from, paddr_t to, const struct cpumask *set, struct cpumask *moved);
 };
 
 /*
@@ -76,6 +89,18 @@ const struct flush_backend *flush_backend(void);
  * to take the other's interrupt), page-table stores done.
  */
 void flush_tlb(const struct flush_request *req);
+
+/*
+ * The backend's `fence`, for software walkers (mm/walk.h); false if there is none, and a
+ * flush_tlb() must do. Context as flush_tlb().
+ */
+bool flush_fence(const struct cpumask *targets);
+
+/*
+ * The backend's `detach`; the calling CPU, if it is in `set`, is left out. False: there is
+ * no such call, nobody to move, or the host refused; then `moved` is empty. Context as flush_tlb().
+ */
+bool flush_detach(paddr_t from, paddr_t to, const struct cpumask *set, struct cpumask *moved);
 
 /* What `req` asks for, on this CPU alone. Any context. */
 void flush_tlb_local(const struct flush_request *req);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hyperflush ABI's synchronous flush, and `lowered`: the same ABI where
+ * The hyperflush ABI's flush, fence and detach, and `lowered`: the same ABI where
  * the VMM says that KVM serves plain flushes faster as Hyper-V calls.
  */
 #include "guest/cpu/msr.h"
@@ -10,10 +10,15 @@
 #include "guest/mm/page.h"
 #include "shared/hyperflush_abi.h"
 
+static u32 offered; /* HF_FEATURE_*, of the boot CPU's leaf; constant after init() */
+
 static u32 features(u32 base)
 {
 	return cpuid(base + HF_CPUID_FEATURES, 0).ebx;
 }
+
+/* How long `detach` may wait for lazy CPUs that the host does not run. */
+#define DETACH_DEADLINE_US 2000u
 
 static const char *probe(void)
 {
@@ -33,8 +38,16 @@ static const char *probe(void)
 
 static void init(void)
 {
+	offered = features(hypervisor_base(HF_SIGNATURE));
 	wrmsr(cpuid(hypervisor_base(HF_SIGNATURE) + HF_CPUID_FEATURES, 0).ecx,
 	      hypercall_page_hyperflush() | 1);
+}
+
+/* The host may swap this CPU's root word from now on; mm_cpu.h. */
+static void init_cpu(void)
+{
+	if (offered & HF_FEATURE_DETACH)
+		wrmsr(HF_MSR_LAZY_WORD, virt_to_phys(&this_mm_cpu()->root_word) | 1);
 }
 
 /* Appends the banks of `remote`, by x2APIC id. Returns the bank mask and advances *out. */
@@ -70,6 +83,17 @@ static void build_ranges(const struct flush_request *req, u8 **out)
 	}
 }
 
+/* `end`: of the request in this CPU's input page. */
+static void call(u64 nr, const char *name, const u8 *end)
+{
+	struct flush_cpu *me = flush_cpu(cpu_id());
+	u64 result = hypercall_hyperflush(nr, virt_to_phys(me->input), (u64)(end - me->input));
+
+	if (result)
+		panic("hyperflush: %s returned %ld", name, (long)result);
+	me->counters.hypercalls++;
+}
+
 static void flush(const struct flush_request *req, const struct cpumask *remote)
 {
 	struct flush_cpu *me = flush_cpu(cpu_id());
@@ -83,14 +107,52 @@ static void flush(const struct flush_request *req, const struct cpumask *remote)
 	};
 	head->bank_mask = build_banks(remote, &end);
 	build_ranges(req, &end);
+	call(HF_CALL_FLUSH, "flush", end);
+}
 
-	u64 result =
-		hypercall_hyperflush(HF_CALL_FLUSH, virt_to_phys(head), (u64)(end - me->input));
+static bool fence(const struct cpumask *remote)
+{
+	struct hf_flush *head = (void *)flush_cpu(cpu_id())->input;
+	u8 *end = (u8 *)(head + 1);
 
-	if (result)
-		panic("hyperflush: flush of %u CPUs returned %ld", cpumask_weight(remote),
-		      (long)result);
-	me->counters.hypercalls++;
+	if (!(offered & HF_FEATURE_FENCE))
+		return false;
+	*head = (struct hf_flush){ .set_kind = HF_SET_BANKS };
+	head->bank_mask = build_banks(remote, &end);
+	call(HF_CALL_FENCE, "fence", end);
+	return true;
+}
+
+/* The host has written the CPUs it moved over the banks; they come in ascending order. */
+static void read_banks(u64 bank_mask, const u64 *bank, const struct cpumask *set,
+		       struct cpumask *moved)
+{
+	u64 word[HF_MAX_BANKS] = { 0 };
+
+	for (; bank_mask; bank_mask &= bank_mask - 1)
+		word[__builtin_ctzll(bank_mask)] = *bank++;
+	for_each_cpu (cpu, set) {
+		u32 id = cpu_by_id(cpu)->apic_id;
+
+		if (word[id / HF_BANK_BITS] >> (id % HF_BANK_BITS) & 1)
+			cpumask_set(moved, cpu);
+	}
+}
+
+static bool detach(paddr_t from, paddr_t to, const struct cpumask *set, struct cpumask *moved)
+{
+	struct hf_detach *head = (void *)flush_cpu(cpu_id())->input;
+	u8 *end = (u8 *)(head + 1);
+
+	if (!(offered & HF_FEATURE_DETACH))
+		return false;
+	*head = (struct hf_detach){
+		.set_kind = HF_SET_BANKS, .from = from, .to = to, .deadline_us = DETACH_DEADLINE_US
+	};
+	head->bank_mask = build_banks(set, &end);
+	call(HF_CALL_DETACH, "detach", end);
+	read_banks(head->bank_mask, (const u64 *)(const void *)(head + 1), set, moved);
+	return true;
 }
 
 static const char *probe_lowered(void)
@@ -112,6 +174,7 @@ static void init_lowered(void)
 
 static void init_cpu_lowered(void)
 {
+	init_cpu();
 	flush_hyperv.init_cpu();
 }
 
@@ -129,7 +192,10 @@ const struct flush_backend flush_hyperflush = {
 	.name = "hyperflush",
 	.probe = probe,
 	.init = init,
+	.init_cpu = init_cpu,
 	.flush = flush,
+	.fence = fence,
+	.detach = detach,
 };
 
 const struct flush_backend flush_lowered = {
@@ -139,4 +205,6 @@ const struct flush_backend flush_lowered = {
 	.init = init_lowered,
 	.init_cpu = init_cpu_lowered,
 	.flush = flush_plain_lowered,
+	.fence = fence,
+	.detach = detach,
 };

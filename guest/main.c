@@ -22,10 +22,8 @@ static const struct suite {
 	const char *name;
 	int (*run)(void);
 } suites[] = {
-	{ "boot", suite_boot },
-	{ "panic", suite_panic },
-	{ "flush", suite_flush },
-	{ "bench-flush", suite_bench_flush },
+	{ "boot", suite_boot },	  { "mm-boot", suite_mm_boot },		{ "panic", suite_panic },
+	{ "flush", suite_flush }, { "bench-flush", suite_bench_flush },
 };
 
 static struct boot_info boot;

@@ -65,14 +65,24 @@ static void wait_ticks(u64 ticks)
 
 static void timed_flush(struct bench *b, struct harness_sample *sample)
 {
-	u64 start;
+	struct flush_counters before, after;
+	u64 start, end;
 
+	flush_counters_sum(&before);
 	readers_prepare(b->readers, ++b->generation);
 	start = rdtsc_ordered();
 	flush_tlb(&b->req);
-	sample->ticks = rdtsc_ordered() - start;
-	sample->start = start;
+	end = rdtsc_ordered();
 	readers_publish(b->readers, b->generation);
+	flush_counters_sum(&after);
+	*sample = (struct harness_sample){
+		.start = start,
+		.ticks = end - start,
+		.guest_ipis = after.ipis - before.ipis,
+		.hypercalls = after.hypercalls - before.hypercalls,
+		.skipped = after.skipped - before.skipped,
+		.waited_ticks = after.waited_ticks - before.waited_ticks,
+	};
 }
 
 static void take_samples(struct bench *b, u32 count, u64 max_gap)
@@ -88,13 +98,14 @@ static void take_counted(struct bench *b, u32 count, struct harness_record *reco
 {
 	struct harness_stats before, after;
 	struct harness_sample unused;
+	bool counted = !harness_stats(&before);
 
-	harness_stats(&before);
 	for (u32 i = 0; i < count; i++) {
 		wait_ticks(tsc_khz() / 10 * (1 + cpu_count() / 8));
 		timed_flush(b, &unused);
 	}
-	harness_stats(&after);
+	if (harness_stats(&after) || !counted)
+		return;
 	record->counted_ops = count;
 	record->exits = after.exits - before.exits;
 	record->kicks = after.kicks - before.kicks;
@@ -104,14 +115,11 @@ static void measure(struct bench *b, const struct placement *p, u32 count)
 {
 	struct harness_page page = { .op = HARNESS_RECORD };
 	struct harness_record *record = &page.record;
-	struct flush_counters before, after;
 
 	b->generation = 1;
 	readers_start(b->readers);
 	take_samples(b, WARM_UP_FLUSHES, tsc_khz() / 10);
-	flush_counters_sum(&before);
 	take_samples(b, count, tsc_khz() * p->gap_us / 1000);
-	flush_counters_sum(&after);
 
 	strlcpy(record->suite, "flush", sizeof(record->suite));
 	strlcpy(record->name, "flush", sizeof(record->name));
@@ -120,10 +128,6 @@ static void measure(struct bench *b, const struct placement *p, u32 count)
 	record->placement = p->id;
 	record->samples_gpa = virt_to_phys(b->samples);
 	record->sample_count = count;
-	record->guest_ipis = after.ipis - before.ipis;
-	record->hypercalls = after.hypercalls - before.hypercalls;
-	record->skipped = after.skipped - before.skipped;
-	record->waited_ticks = after.waited_ticks - before.waited_ticks;
 	take_counted(b, p->counted, record);
 	readers_wait(b->readers, b->generation);
 
@@ -140,9 +144,12 @@ static void bench_placement(struct bench *b, const struct placement *p, u32 samp
 {
 	struct harness_place place;
 	char why[128];
+	int status = harness_place(p->id, cpu_count(), &place, why);
 
-	if (harness_place(p->id, cpu_count(), &place, why))
+	if (status == HARNESS_ENOTSUP)
 		ktap_skip("%s: %s", p->word, why);
+	else if (status)
+		ktap_ok(false, "%s: %s", p->word, why);
 	else
 		measure(b, p, MIN(samples * p->factor, HARNESS_MAX_SAMPLES));
 }

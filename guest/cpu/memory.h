@@ -11,8 +11,8 @@
 #ifndef GUEST_CPU_MEMORY_H
 #define GUEST_CPU_MEMORY_H
 
-#define mem_load(p)	 __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define mem_store(p, v)	 __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define mem_load(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define mem_store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /* Locked instructions, full barriers. Each returns the old value, but for mem_add(). */
 #define mem_fetch_add(p, v) __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST)

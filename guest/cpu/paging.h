@@ -25,8 +25,10 @@ typedef u64 pte_t; /* an entry of any level */
 #define PTE_DIRTY    (1ul << 6)
 #define PTE_LARGE    (1ul << 7)
 #define PTE_GLOBAL   (1ul << 8)
-#define PTE_NX	     (1ul << 63)
-#define PTE_ADDR     0x000ffffffffff000ul
+#define PTE_EXCLUSIVE \
+	(1ul << 9) /* ours, ignored by hardware: no other mm maps the page; mm/fault.c */
+#define PTE_NX	 (1ul << 63)
+#define PTE_ADDR 0x000ffffffffff000ul
 
 static inline pte_t pte_read(const pte_t *p)
 {

@@ -6,6 +6,7 @@
 #include "guest/cpu/irq.h"
 #include "guest/lib/cpumask.h"
 #include "guest/lib/types.h"
+#include "guest/mm/mm_cpu.h"
 #include "guest/sched/spinlock.h"
 
 struct thread;
@@ -16,7 +17,8 @@ struct cpu {
 	u32 apic_id;
 	u32 apic_ldr; /* x2APIC: cluster << 16 | bit; xAPIC: cluster << 4 | bit */
 	bool tick_on;
-	paddr_t root; /* in CR3; cpu/tlb.h */
+
+	struct mm_cpu mm;
 
 	/* sched/: owned by this CPU, but for `lock` and what it guards */
 	struct thread *current;
@@ -57,5 +59,16 @@ static inline u32 cpu_id(void)
 u32 cpu_count(void);
 struct cpu *cpu_by_id(u32 id); /* id < cpu_count() */
 const struct cpumask *cpus_online(void);
+
+/* What guest/mm/ keeps for this CPU, and for one that is up. */
+static inline struct mm_cpu *this_mm_cpu(void)
+{
+	return &this_cpu()->mm;
+}
+
+static inline struct mm_cpu *mm_cpu(u32 id)
+{
+	return &cpu_by_id(id)->mm;
+}
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/cpu/irq.h"
+#include "guest/cpu/msr.h"
 #include "guest/cpu/tlb.h"
 #include "guest/lib/print.h"
+#include "guest/mm/flush_clock.h"
 
 #define CPUID_1_EDX_PGE	    (1u << 13)
 #define CPUID_7_EBX_INVPCID (1u << 10)
@@ -20,20 +22,26 @@ void tlb_init(void)
 	have_invpcid = cpuid(0, 0).eax >= 7 && cpuid(7, 0).ebx & CPUID_7_EBX_INVPCID;
 }
 
-void tlb_flush_all(void)
+static void flush_all(void)
 {
-	bool was;
+	static const u64 descriptor[2];
 
 	if (have_invpcid) {
-		static const u64 descriptor[2];
-
 		__asm__ volatile("invpcid %0, %1" ::"m"(descriptor), "r"(INVPCID_ALL_WITH_GLOBALS)
 				 : "memory");
 		return;
 	}
-	was = irq_save(); /* a handler must not see, or set again, CR4 without PGE */
 	write_cr4(KERNEL_CR4 & ~CR4_PGE);
 	write_cr4(KERNEL_CR4);
+}
+
+void tlb_flush_all(void)
+{
+	bool was = irq_save(); /* a handler must not see, or set again, CR4 without PGE */
+	u64 tick = flush_clock_tick();
+
+	flush_all();
+	flush_clock_publish(tick);
 	irq_restore(was);
 }
 

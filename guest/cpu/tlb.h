@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* This CPU's TLB and its root (SDM vol. 3 §4.10.4; no PCIDs are used: CR4.PCIDE stays 0). */
+/*
+ * This CPU's TLB and its root (SDM vol. 3 §4.10.4; no PCIDs are used: CR4.PCIDE stays 0).
+ * Whatever flushes all non-global translations runs the flush clock around it (mm/flush_clock.h).
+ */
 #ifndef GUEST_CPU_TLB_H
 #define GUEST_CPU_TLB_H
 
-#include "guest/cpu/msr.h"
+#include "guest/cpu/memory.h"
 #include "guest/cpu/percpu.h"
 #include "guest/lib/types.h"
 
 /*
- * Loads a root (page-aligned). Flushes as tlb_flush_user() does. The copy is stored first: an
- * interrupt handler that flushes in between loads the new root.
+ * Loads a root (page-aligned), and forgets every non-global translation by it. The
+ * root in CR3 is the guest's own: the word is not LAZY (mm_cpu.h). Callers that
+ * load roots of no mm (suites) keep preemption disabled until they are back on the kernel's.
  */
-static inline void root_load(paddr_t root)
-{
-	this_cpu()->root = root;
-	write_cr3(root);
-}
+void root_load(paddr_t root);
 
 /*
  * From memory, not from CR3: reading that is an exit with shadow paging, and in the test bench
@@ -23,7 +23,7 @@ static inline void root_load(paddr_t root)
  */
 static inline paddr_t root_current(void)
 {
-	return this_cpu()->root;
+	return mem_load(&this_mm_cpu()->root_word) & ROOT_ADDR;
 }
 
 /* Forgets `va`'s translation, global or not, and all paging-structure caches (INVLPG). */
@@ -32,11 +32,8 @@ static inline void tlb_flush_page(u64 va)
 	__asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
-/* Forgets every non-global translation (CR3 reload). */
-static inline void tlb_flush_user(void)
-{
-	root_load(root_current());
-}
+/* Forgets every non-global translation (CR3 reload). Any context but NMI; the root may be lazy. */
+void tlb_flush_user(void);
 
 /* Forgets everything, global ones too (INVPCID where CPUID has it, else CR4.PGE off and on). */
 void tlb_flush_all(void);

@@ -10,6 +10,14 @@
  *
  * Four orders matter: the stamp after the clear, the tick before the flush, the
  * publication after it, and a full barrier between the clear and the stamp.
+ *
+ * A CPU that the host flushes does not notice. Whoever asked for it may credit the
+ * CPU, because it keeps the same orders: t before the request, the credit when the
+ * call has returned, and from then on the CPU executes nothing before it has
+ * flushed. The credit has a word of its own, raised by compare-and-swap: in
+ * flushed_at the CPU's plain store of an older tick might overwrite it, or it a newer
+ * one. That would not be wrong, an older time only flushes too often, but
+ * then neither word would ever be sure to grow.
  */
 #ifndef GUEST_MM_FLUSH_CLOCK_H
 #define GUEST_MM_FLUSH_CLOCK_H
@@ -23,6 +31,15 @@ u64 flush_clock_stamp(void);
 /* Around a full flush (all non-global entries at least) of the calling CPU; interrupts off. */
 u64 flush_clock_tick(void);
 void flush_clock_publish(u64 tick);
+
+/*
+ * A full flush of those CPUs, asked for after that tick, is done (or will be before they
+ * execute anything). Any context in which the caller stays on its CPU.
+ */
+void flush_clock_credit(const struct cpumask *cpus, u64 tick);
+
+/* Entries with a smaller stamp are forgotten by every CPU that is online. */
+u64 flush_clock_horizon(void);
 
 /* CPUs that have not begun a full flush after that stamp: those to be flushed before reuse. */
 void flush_clock_stale(u64 stamp, struct cpumask *out);

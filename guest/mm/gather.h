@@ -9,53 +9,66 @@
  *   3. flush of every CPU in mm->cpus, lazy ones too: hardware walkers
  *   4. free: pages and tables may be anything from now on
  *
- * gather_end() does not do steps 2 to 4: it returns a debt. The debt must be
- * settled or merged before mm->lock is given back; forgetting it does not
- * compile without a warning, and mm_unlock() panics.
+ * A table goes with all that hangs on it: its leaf entries are not cleared, they are
+ * harvested after the flush, when no CPU sets accessed or dirty bits any more.
+ *
+ * gather_end() does not do steps 2 to 4: it returns a debt, to be settled before
+ * mm->lock is given back. Forgetting it is a compiler's warning, and a panic in mm_unlock().
  */
 #ifndef GUEST_MM_GATHER_H
 #define GUEST_MM_GATHER_H
 
 #include "guest/mm/mm.h"
 
-#define GATHER_PAGES 512u /* data pages in a batch; tables likewise */
+#define GATHER_PAGES 512u /* in a batch, those cleared one by one */
 
 struct flush_debt {
-	struct mm *mm; /* NULL: nothing is owed */
+	struct mm *mm;
 };
+
+/* An mm's gather, for its life. NULL: no memory. */
+struct mmu_gather *gather_create(struct mm *mm);
+void gather_destroy(struct mmu_gather *g);
 
 /* mm->lock held; one gather an mm at a time. */
 struct mmu_gather *gather_begin(struct mm *mm);
 
+struct mm *gather_mm(const struct mmu_gather *g);
+
 /*
- * The entry for `va` has been cleared and was `old`: collects its page, whose
- * reference passes to the gather, its accessed and dirty bits, and the range to
- * flush. `level` 1: 4 KiB, 2: 2 MiB. A full batch is settled on the way.
+ * The entry for `va` at `level` has been cleared or replaced, and was `old`:
+ * collects its page, whose reference passes to the gather, its dirty bit and its
+ * range. A full batch is settled on the way.
  */
 void gather_page(struct mmu_gather *g, u64 va, pte_t old, unsigned level);
 
-/* The table that served [va, ...) at `level` has been unlinked. */
+/* `table`, of that level, which served from `va` on, has been unlinked with all below it. */
 void gather_table(struct mmu_gather *g, u64 va, paddr_t table, unsigned level);
 
-/* Only protections of [start, end) have been lowered: nothing to free, a flush to do. */
+/*
+ * The entry for `va` at `level`, which named a table, has been cleared. Steps 2 and 3
+ * only: the table is the caller's, who settles before he looks at what hung on it.
+ */
+void gather_unlinked(struct mmu_gather *g, u64 va, unsigned level);
+
+/* Entries in [start, end) have less protection, or elsewhere their place: nothing to free. */
 void gather_range(struct mmu_gather *g, u64 start, u64 end);
 
 /* Closes the gather. */
 struct flush_debt gather_end(struct mmu_gather *g) __attribute__((warn_unused_result));
 
-/* Carries steps 2 to 4 out. */
+/* Steps 2 to 4, as far as there is something to do. Interrupts on. */
 void debt_settle(struct flush_debt debt);
 
 /*
- * The same work left to `g`, begun later on the same mm: one flush serves both. Until
- * then nothing of the debt is freed.
+ * Step 4 for a table, of that level, with all below it: drops the pages' references and
+ * frees the tables. Nobody walks it: every CPU has flushed, or none has the root.
  */
-void debt_merge(struct mmu_gather *g, struct flush_debt debt);
+void gather_free_table(struct mm *mm, paddr_t table, unsigned level);
 
 /* Counters, all mms; for tests and benchmarks. */
 struct gather_counters {
-	u64 flushes; /* calls of flush_tlb() */
-	u64 batches; /* settled */
+	u64 flushes;	   /* calls of flush_tlb() */
 	u64 pages, tables; /* freed */
 };
 void gather_counters(struct gather_counters *out);

@@ -25,8 +25,10 @@
 
 /*
  * References the 4 KiB pages of [start, start + count pages) in pages[]; stops
- * at the first one that the lock-free way cannot have. Returns how many. The
- * calling thread is a user of `mm`. Any context that may not fault, interrupts as they are.
+ * at the first one that the lock-free way cannot have. Returns how many, 0 to count.
+ * `start` is page aligned, the range in the lower half. `mm` is the calling thread's own; seq
+ * would do with any the thread is a user of, but flushes reach only CPUs that have `mm`
+ * loaded, and irqoff and counter stand on them (walk.h). Any context, interrupts as they are.
  */
 u32 gup_fast_only(struct mm *mm, u64 start, u32 count, unsigned flags, paddr_t *pages);
 

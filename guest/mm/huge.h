@@ -9,8 +9,9 @@
 
 /*
  * Replaces the 512 small pages at `va` (2 MiB aligned) by one large one with the
- * same contents; holes become zeroes. 0; -EINVAL unless one VMA covers it; -EAGAIN
- * if a page is shared, pinned or part of a block; -ENOMEM. Thread context, mm->lock not held.
+ * same contents; holes become zeroes. 0, also if it is one already; -EINVAL unless one VMA covers
+ * it; -EAGAIN if a page is shared, pinned or part of a block; -ENOMEM. Thread context, mm->lock not
+ * held.
  */
 int mm_collapse(struct mm *mm, u64 va);
 

@@ -12,8 +12,13 @@
 #include "guest/mm/vma.h"
 
 #define USER_MIN 0x10000ul /* nothing is mapped below */
+#define USER_MAX    \
+	(USER_END - \
+	 PAGE_SIZE) /* nor above: a system call there would return to a non-canonical address */
 
-#define MAP_HUGE (1u << 0) /* 2 MiB pages where the range holds them; `addr` 0 is placed aligned */
+#define MAP_HUGE                                                                        \
+	(1u << 0) /* 2 MiB pages where the range holds them; `addr` 0 is placed aligned \
+		   */
 
 /* Maps zeroes at `addr`, or at a free place if it is 0; replaces nothing (-EINVAL). The address. */
 s64 mm_map(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigned flags);

@@ -15,6 +15,7 @@
 #include "guest/sched/mutex.h"
 
 struct vma;
+struct vma_page;
 struct mmu_gather;
 
 struct mm {
@@ -29,18 +30,21 @@ struct mm {
 	 * of them, lazy ones too.
 	 */
 	_Alignas(64) struct cpumask cpus;
-	u32 users;     /* lock-free: threads, and others who use the mappings; the last one's end is exit */
+	u32 users;     /* lock-free: threads, and others who use the mappings; the last one's end is
+			  exit */
 	u32 root_refs; /* lock-free: one for all users, one for each CR3; switch.h */
 
 	struct mutex lock;
 	struct vma *vmas; /* ascending, disjoint; vma.h */
+	struct vma *free_vmas;
+	struct vma_page *vma_pages;
 	struct mmu_gather *gather;
 	u32 debts; /* flushes owed; zero whenever `lock` is given back */
 
 	/* For the census: guarded by `lock`. */
-	u64 mapped;    /* 4 KiB pages mapped, large ones counted as 512 */
-	u64 tables;    /* table pages, the root included */
-	u64 dirty;     /* dirty bits collected */
+	u64 mapped;	      /* 4 KiB pages mapped, large ones counted as 512 */
+	u64 tables;	      /* table pages, the root included */
+	u64 dirty;	      /* dirty bits collected */
 	struct mm *next_dead; /* exit.c */
 };
 
@@ -56,6 +60,12 @@ void mm_get(struct mm *mm);
  * the caller's own thread used it as its address space it does no longer.
  */
 void mm_put(struct mm *mm);
+
+/*
+ * The entry for `va` at `level`, with tables as needed, counted in mm->tables. NULL:
+ * no memory, or a large page in the way. mm->lock held.
+ */
+pte_t *mm_slot_alloc(struct mm *mm, u64 va, unsigned level);
 
 /* Takes and gives back mm->lock; a debt that is not settled by then is a panic. */
 void mm_lock(struct mm *mm);

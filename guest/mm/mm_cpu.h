@@ -23,17 +23,20 @@ struct mm;
 struct mm_cpu {
 	/* Read and swapped by the host: aligned, in the direct map. */
 	_Alignas(64) u64 root_word;
-	struct mm *active; /* whose root this is, referenced by it; NULL: the kernel's. Interrupts off. */
+	struct mm *active; /* whose root this is, referenced by it; NULL: the kernel's. Interrupts
+			      off. */
 
 	/* Odd while this CPU is in a counted walk (walk.h); written by this CPU only. */
 	_Alignas(64) u64 walks;
-	u64 quiescent; /* context switches, and entries from user mode: rcu grace periods */
+	u64 quiescent; /* rcu: changes with each switch of threads, and rest; walk.h */
 
-	/* Flush clock (flush_clock.h): when this CPU's last full flush began. Written by it only. */
-	_Alignas(64) u64 flushed_at;
+	/* Flush clock (flush_clock.h): when the last full flush of this CPU began that ... */
+	_Alignas(64) u64 flushed_at; /* it did itself; written by it only */
+	u64 credited_at;	     /* others had the host do; only grows (locked) */
 
 	/* Statistics; written by this CPU only, with interrupts off. */
 	u64 root_loads;
+	u64 gup_slow; /* gup_fast() took mm->lock; locked */
 };
 
 #endif

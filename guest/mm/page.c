@@ -23,47 +23,47 @@ extern char image_start[], image_end[];
 
 static struct {
 	struct spinlock lock;
-	struct page *pages;
-	u64 page_count; /* of `pages` */
 	u64 free, total;
 	u32 head[PAGE_MAX_ORDER + 1];
 } pool;
 
+struct page_array page_array;
+
 static void list_push(u32 pfn, unsigned order)
 {
-	struct page *p = &pool.pages[pfn];
+	struct page *p = &page_array.frame[pfn];
 
 	p->state = PAGE_FREE;
 	p->order = (u8)order;
 	p->prev = 0;
 	p->next = pool.head[order];
 	if (p->next)
-		pool.pages[p->next].prev = pfn;
+		page_array.frame[p->next].prev = pfn;
 	pool.head[order] = pfn;
 }
 
 static void list_remove(u32 pfn)
 {
-	struct page *p = &pool.pages[pfn];
+	struct page *p = &page_array.frame[pfn];
 
 	if (p->prev)
-		pool.pages[p->prev].next = p->next;
+		page_array.frame[p->prev].next = p->next;
 	else
 		pool.head[p->order] = p->next;
 	if (p->next)
-		pool.pages[p->next].prev = p->prev;
+		page_array.frame[p->next].prev = p->prev;
 	p->state = PAGE_INSIDE;
 }
 
 static void free_locked(u32 pfn, unsigned order)
 {
-	pool.pages[pfn].state = PAGE_INSIDE;
+	page_array.frame[pfn].state = PAGE_INSIDE;
 	pool.free += 1ull << order;
 	for (; order < PAGE_MAX_ORDER; order++) {
 		u32 buddy = pfn ^ 1u << order;
 
-		if (buddy >= pool.page_count || pool.pages[buddy].state != PAGE_FREE ||
-		    pool.pages[buddy].order != order)
+		if (buddy >= page_array.count || page_array.frame[buddy].state != PAGE_FREE ||
+		    page_array.frame[buddy].order != order)
 			break;
 		list_remove(buddy);
 		pfn &= ~(1u << order);
@@ -86,13 +86,13 @@ static u32 alloc_locked(unsigned order)
 		have--;
 		list_push(pfn + (1u << have), have);
 	}
-	pool.pages[pfn].state = PAGE_USED;
-	pool.pages[pfn].order = (u8)order;
+	page_array.frame[pfn].state = PAGE_USED;
+	page_array.frame[pfn].order = (u8)order;
 	for (u32 i = 0; i < 1u << order; i++)
-		mem_store(&pool.pages[pfn + i].head, pfn);
+		mem_store(&page_array.frame[pfn + i].head, pfn);
 	pool.free -= 1ull << order;
 	/* The heads are right by now: page_try_get() looks at its frame's again. */
-	mem_store(&pool.pages[pfn].refs, 1);
+	mem_store(&page_array.frame[pfn].refs, 1);
 	return pfn;
 }
 
@@ -105,20 +105,18 @@ paddr_t page_alloc_order(unsigned order)
 	return (paddr_t)pfn << PAGE_SHIFT;
 }
 
-struct page *page_of(paddr_t pa)
-{
-	ASSERT(pa >> PAGE_SHIFT < pool.page_count);
-	return &pool.pages[pa >> PAGE_SHIFT];
-}
-
 void page_free_block(paddr_t pa)
 {
 	bool was = spin_lock_irq(&pool.lock);
 	struct page *p = page_of(pa);
+	u32 pfn = (u32)(pa >> PAGE_SHIFT);
 
 	if (p->state != PAGE_USED)
 		panic("page: the block at %#llx is not allocated", (unsigned long long)pa);
-	free_locked((u32)(pa >> PAGE_SHIFT), p->order);
+	/* Before `pfn` can be a smaller block: page_try_get() must not take its frames for ours. */
+	for (u32 i = 1; i < 1u << p->order; i++)
+		mem_store(&page_array.frame[pfn + i].head, pfn + i);
+	free_locked(pfn, p->order);
 	spin_unlock_irq(&pool.lock, was);
 }
 
@@ -246,8 +244,8 @@ static void add_ram(const struct boot_info *boot, paddr_t from, paddr_t to)
 	const struct hole holes[] = {
 		{ 0, LOW_MEMORY },
 		image_hole(),
-		{ virt_to_phys(pool.pages),
-		  ALIGN_UP(virt_to_phys(pool.pages + pool.page_count), PAGE_SIZE) },
+		{ virt_to_phys(page_array.frame),
+		  ALIGN_UP(virt_to_phys(page_array.frame + page_array.count), PAGE_SIZE) },
 	};
 
 	for (u32 i = 0; i < boot->region_count; i++) {
@@ -263,10 +261,10 @@ void page_init(const struct boot_info *boot)
 	u64 size;
 	struct hole array;
 
-	pool.page_count = boot_ram_end(boot) >> PAGE_SHIFT;
-	size = ALIGN_UP(pool.page_count * sizeof(struct page), PAGE_SIZE);
+	page_array.count = boot_ram_end(boot) >> PAGE_SHIFT;
+	size = ALIGN_UP(page_array.count * sizeof(struct page), PAGE_SIZE);
 	array = place_page_array(boot, size);
-	pool.pages = memset(phys_to_virt(array.start), 0, size);
+	page_array.frame = memset(phys_to_virt(array.start), 0, size);
 	add_ram(boot, 0, MIN(boot_ram_end(boot), BOOT_MAPPED));
 }
 

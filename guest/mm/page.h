@@ -6,7 +6,9 @@
 #ifndef GUEST_MM_PAGE_H
 #define GUEST_MM_PAGE_H
 
+#include "guest/cpu/memory.h"
 #include "guest/cpu/paging.h"
+#include "guest/lib/print.h"
 #include "guest/lib/types.h"
 
 #define PAGE_MAX_ORDER 10
@@ -28,29 +30,63 @@ paddr_t page_alloc_zeroed(void);
  */
 struct page {
 	u32 next, prev; /* free list, frame numbers; 0 ends it */
-	u32 head;	/* first frame of the block in which this one lies */
-	u32 refs;	/* of the block, in its first frame; zero: free */
-	u8 order;	/* of the block, in its first frame */
+	u32 head; /* first frame of the block in which this one lies; if it is free: itself, or 0 */
+	u32 refs; /* of the block, in its first frame; zero: free */
+	u8 order; /* of the block, in its first frame */
 	u8 state;
 };
 
+/* One a frame, from frame 0 to the end of RAM; constant after page_init(). */
+struct page_array {
+	struct page *frame;
+	u64 count;
+};
+extern struct page_array page_array;
+
 /* The frame of `pa`, below the end of RAM. */
-struct page *page_of(paddr_t pa);
+static inline struct page *page_of(paddr_t pa)
+{
+	ASSERT(pa >> PAGE_SHIFT < page_array.count);
+	return &page_array.frame[pa >> PAGE_SHIFT];
+}
 
 /* The first page of the allocated block in which `pa` lies. The caller holds a reference. */
 paddr_t page_block(paddr_t pa);
 
-/* One more reference to the block of `pa`; the caller holds one, or mm->lock of who does. */
-void page_get(paddr_t pa);
-
-/*
- * The same without holding one: false if the frame is free, or became part of
- * another block meanwhile. Any context; one locked instruction, no other store.
+/* One, or `n`, more references to the block of `pa`; the caller holds one, or mm->lock of who does.
  */
-bool page_try_get(paddr_t pa);
+void page_get(paddr_t pa);
+void page_get_more(paddr_t pa, u32 n);
 
 /* Drops one; the last one frees the block. Any context. */
 void page_put(paddr_t pa);
+
+/*
+ * One more reference without holding one: false if the frame is free, or became
+ * part of another block meanwhile. Any context; one locked instruction, no other
+ * store. In line: gup_fast() does little else.
+ *
+ * Between the load of `head` and the reference the block may be freed, and both
+ * frames given out in others. The second look finds that, for a frame that is freed
+ * names itself before its former head can be allocated again. If it finds the same
+ * head, the reference is to the block in which the frame lies, and keeps it there.
+ */
+static inline bool page_try_get(paddr_t pa)
+{
+	struct page *frame = page_of(pa);
+	u32 head = mem_load(&frame->head);
+	struct page *block = &page_array.frame[head];
+	u32 refs = mem_load(&block->refs);
+
+	do {
+		if (!refs)
+			return false;
+	} while (!mem_cas(&block->refs, &refs, refs + 1));
+	if (__builtin_expect(mem_load(&frame->head) == head, 1))
+		return true;
+	page_put((paddr_t)head << PAGE_SHIFT);
+	return false;
+}
 
 /* The last reference to the block of that first page is gone: page_put() alone calls it. */
 void page_free_block(paddr_t pa);

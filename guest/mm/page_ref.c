@@ -19,12 +19,17 @@ u32 page_refs(paddr_t pa)
 	return mem_load(&page_of(page_block(pa))->refs);
 }
 
-void page_get(paddr_t pa)
+void page_get_more(paddr_t pa, u32 n)
 {
-	u32 old = mem_fetch_add(&page_of(page_block(pa))->refs, 1);
+	u32 old = mem_fetch_add(&page_of(page_block(pa))->refs, n);
 
 	if (!old)
 		panic("page: reference to %#llx, which is free", (unsigned long long)pa);
+}
+
+void page_get(paddr_t pa)
+{
+	page_get_more(pa, 1);
 }
 
 static void put_block(paddr_t block)
@@ -36,28 +41,6 @@ static void put_block(paddr_t block)
 		      (unsigned long long)block);
 	if (old == 1)
 		page_free_block(block);
-}
-
-/*
- * Between the load of `head` and the reference the block may be freed and the
- * frame given out in another one. The second look finds that; the reference
- * keeps the head as it is from then on.
- */
-bool page_try_get(paddr_t pa)
-{
-	struct page *frame = page_of(pa);
-	u32 head = mem_load(&frame->head);
-	struct page *block = page_of(frame_address(head));
-	u32 refs = mem_load(&block->refs);
-
-	do {
-		if (!refs)
-			return false;
-	} while (!mem_cas(&block->refs, &refs, refs + 1));
-	if (mem_load(&frame->head) == head)
-		return true;
-	put_block(frame_address(head));
-	return false;
 }
 
 void page_put(paddr_t pa)

@@ -6,11 +6,10 @@
 #include "guest/lib/string.h"
 #include "guest/mm/page.h"
 #include "guest/mm/pgtable.h"
+#include "guest/mm/table.h"
+#include "guest/mm/vmap.h"
 
-#define TOP_LEVEL     4 /* levels count from 1, the one whose entries map 4 KiB */
-#define LARGE_LEVEL   2
-#define USER_ENTRIES  (PT_ENTRIES / 2) /* of the root */
-#define DIRECT_MAPPED (4ull << 30)     /* at least; the ACPI tables and the APIC are there */
+#define DIRECT_MAPPED (4ull << 30) /* at least; the ACPI tables and the APIC are there */
 
 extern char image_start[], text_end[], rodata_end[], image_end[];
 
@@ -21,55 +20,17 @@ paddr_t pt_kernel_root(void)
 	return kernel_root;
 }
 
-static pte_t *table_slot(paddr_t table, u64 va, unsigned level)
-{
-	unsigned shift = PAGE_SHIFT + 9 * (level - 1);
-
-	return (pte_t *)phys_to_virt(table) + (va >> shift & (PT_ENTRIES - 1));
-}
-
-/* The entry for `va` at `level`, with new tables as needed; NULL as pt_entry(). */
-static pte_t *walk_alloc(paddr_t root, u64 va, unsigned level, u64 table_flags)
-{
-	paddr_t table = root;
-
-	for (unsigned l = TOP_LEVEL; l > level; l--) {
-		pte_t *slot = table_slot(table, va, l);
-		pte_t e = pte_read(slot);
-
-		if (e & PTE_PRESENT && e & PTE_LARGE)
-			return NULL;
-		if (!(e & PTE_PRESENT)) {
-			paddr_t fresh = page_alloc_zeroed();
-
-			if (fresh == PADDR_NONE)
-				return NULL;
-			e = fresh | table_flags | PTE_PRESENT;
-			pte_write(slot, e);
-		}
-		table = pte_addr(e);
-	}
-	return table_slot(table, va, level);
-}
-
 pte_t *pt_entry(paddr_t root, u64 va, u64 table_flags)
 {
+	u64 tables = 0;
+
 	ASSERT(va < USER_END);
-	return walk_alloc(root, va, 1, table_flags);
+	return pt_slot_alloc(root, va, 1, table_flags, &tables);
 }
 
 pte_t *pt_lookup(paddr_t root, u64 va)
 {
-	paddr_t table = root;
-
-	for (unsigned l = TOP_LEVEL; l > 1; l--) {
-		pte_t e = pte_read(table_slot(table, va, l));
-
-		if (!(e & PTE_PRESENT) || e & PTE_LARGE)
-			return NULL;
-		table = pte_addr(e);
-	}
-	return table_slot(table, va, 1);
+	return pt_slot(root, va, 1);
 }
 
 bool pt_map(paddr_t root, u64 va, paddr_t pa, u64 flags)
@@ -99,7 +60,7 @@ static void free_tables(paddr_t table, unsigned level, unsigned entries)
 	for (unsigned i = 0; level > 1 && i < entries; i++) {
 		pte_t e = pte_read(&slot[i]);
 
-		if (e & PTE_PRESENT && !(e & PTE_LARGE))
+		if (e & PTE_PRESENT && !pte_is_leaf(e, level))
 			free_tables(pte_addr(e), level - 1, PT_ENTRIES);
 	}
 	page_free(table);
@@ -108,12 +69,13 @@ static void free_tables(paddr_t table, unsigned level, unsigned entries)
 void pt_destroy(paddr_t root)
 {
 	ASSERT(root != kernel_root);
-	free_tables(root, TOP_LEVEL, USER_ENTRIES);
+	free_tables(root, ROOT_LEVEL, USER_ENTRIES);
 }
 
 static void map_kernel(u64 va, unsigned level, pte_t leaf)
 {
-	pte_t *e = walk_alloc(kernel_root, va, level, PTE_WRITE);
+	u64 tables = 0;
+	pte_t *e = pt_slot_alloc(kernel_root, va, level, PTE_WRITE, &tables);
 
 	if (!e)
 		panic("pgtable: no memory to map the kernel");
@@ -140,6 +102,15 @@ static void map_direct(const struct boot_info *boot)
 	}
 }
 
+/* All roots share it: what is mapped below it later is mapped in all. */
+static void link_vmap_table(void)
+{
+	u64 tables = 0;
+
+	if (!pt_slot_alloc(kernel_root, VMAP_BASE, ROOT_LEVEL - 1, PTE_WRITE, &tables))
+		panic("pgtable: no memory for the vmap arena");
+}
+
 void pt_init(const struct boot_info *boot)
 {
 	kernel_root = page_alloc_zeroed();
@@ -149,5 +120,6 @@ void pt_init(const struct boot_info *boot)
 	map_image(text_end, rodata_end, PTE_NX);
 	map_image(rodata_end, image_end, PTE_WRITE | PTE_NX);
 	map_direct(boot);
+	link_vmap_table();
 	root_load(kernel_root);
 }

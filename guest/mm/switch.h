@@ -10,8 +10,8 @@
 #include "guest/mm/mm.h"
 
 /*
- * This CPU goes on with a thread of `next`; NULL: a kernel thread. Interrupts
- * off. Loads CR3 only if the root in it is another one. The Dekker pair with
+ * This CPU goes on with a thread of `next`, which has users; NULL: a kernel thread.
+ * Interrupts off. Loads CR3 only if the root in it is another one. The Dekker pair with
  * flushes: the bit in mm->cpus (locked), then CR3, whose walks read the entries;
  * a flush stores the entries, fences, then reads mm->cpus. One sees the other.
  */
@@ -19,6 +19,15 @@ void mm_switch(struct mm *next);
 
 /* Leaves a lazy root for the kernel's. Interrupts off. Before HLT, and at exit. */
 void mm_leave_lazy(void);
+
+/* The calling thread runs in `mm` from now on: one user's reference is its own. Thread context. */
+void mm_use(struct mm *mm);
+
+/*
+ * The calling thread is a kernel thread again; its user's reference is the caller's to
+ * drop. Its CPU keeps the root, lazily, for the case that a thread of the same mm comes next.
+ */
+void mm_disuse(void);
 
 /*
  * Drops a reference to mm's root. The last one hands the mm to the reaper (exit.h),

@@ -16,6 +16,9 @@ struct vma {
 	struct vma *next;
 };
 
+/* Frees the memory of all VMAs: the end of the mm. */
+void vma_free_all(struct mm *mm);
+
 /* The VMA that holds `va`; NULL if there is none. */
 struct vma *vma_find(const struct mm *mm, u64 va);
 

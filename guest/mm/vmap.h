@@ -12,18 +12,24 @@
 #include "guest/cpu/paging.h"
 #include "guest/lib/types.h"
 
-#define VMAP_BASE 0xffffc90000000000ul
+#define VMAP_BASE 0xffffc90000000000ul /* pt_init() has linked the root's entry */
 
-/* Gives the arena its `pages` addresses. Boot CPU, once, before any root but the kernel's exists. */
+/* Gives the arena its `pages` addresses and all tables they need. Once. Panics without memory. */
 void vmap_init(u32 pages);
 
-/* Maps these pages, writable, at consecutive addresses. NULL: no addresses or no memory. */
+/*
+ * Maps these pages, writable, at consecutive addresses. NULL: there are no such
+ * addresses. Thread context, interrupts on: a flush may be needed first.
+ */
 void *vmap(const paddr_t *pages, u32 count);
 
-/* Takes the mapping away; flushes nothing now. */
+/* Takes the mapping of that vmap() away; flushes nothing now. Any context but NMI. */
 void vunmap(void *va, u32 count);
 
-/* All addresses that wait are flushed: afterwards no CPU reaches pages unmapped before the call. */
+/*
+ * All addresses that wait are flushed: afterwards no CPU reaches pages unmapped before
+ * the call. Thread context, interrupts on.
+ */
 void vmap_flush(void);
 
 struct vmap_counters {

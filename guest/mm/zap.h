@@ -5,20 +5,24 @@
 
 #include "guest/mm/gather.h"
 
-/*
- * Clears every leaf entry in [start, end). A 2 MiB page that reaches beyond is
- * split first. With `tables` also unlinks the tables whose whole reach has no VMA: the
- * VMAs of the range are gone already. 0, or -ENOMEM for want of a table to split into.
+/* Splits the 2 MiB pages that reach across `start` or `end`. 0 or -ENOMEM. Before all that follow.
  */
-int zap_range(struct mmu_gather *g, u64 start, u64 end, bool tables);
+int zap_split_edges(struct mmu_gather *g, u64 start, u64 end);
 
 /*
- * Lowers or raises the protection of the leaves in [start, end) to `prot`; a page
- * that may be shared stays without PTE_WRITE, the fault sorts it out.
+ * Clears every leaf entry in [start, end). Tables whose whole reach has no VMA go as a
+ * whole: an unmap has removed the VMAs of the range before.
  */
-int zap_protect(struct mmu_gather *g, u64 start, u64 end, unsigned prot);
+void zap_range(struct mmu_gather *g, u64 start, u64 end);
 
-/* Moves the leaves of [from, from + bytes) to `to`, whose range is empty. Both page aligned. */
+/*
+ * Gives the leaves in [start, end) the protection `prot`; PTE_WRITE is never added,
+ * for the page may be shared: the next write faults and sorts it out.
+ */
+void zap_protect(struct mmu_gather *g, u64 start, u64 end, unsigned prot);
+
+/* Moves the leaves of [from, from + bytes) to `to`, where nothing is mapped. 0 or -ENOMEM: nothing
+ * moved. */
 int zap_move(struct mmu_gather *g, u64 from, u64 to, u64 bytes);
 
 #endif

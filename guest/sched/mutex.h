@@ -14,7 +14,7 @@ struct mutex {
 };
 
 void mutex_lock(struct mutex *m);
-void mutex_unlock(struct mutex *m); /* by its owner */
+void mutex_unlock(struct mutex *m);	/* by its owner */
 bool mutex_held(const struct mutex *m); /* by the calling thread */
 
 #endif

@@ -3,7 +3,10 @@
 #include "guest/cpu/irq.h"
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/page.h"
+#include "guest/mm/switch.h"
+#include "guest/mm/walk.h"
 #include "guest/sched/thread.h"
 
 #define SWITCH_FRAME_WORDS 7 /* six registers and the return address; sched/switch.S */
@@ -11,13 +14,6 @@
 extern const char thread_first[];
 void thread_switch(u64 *save_rsp, u64 load_rsp);
 void thread_main(void);
-
-static void (*switch_hook)(struct thread *from, struct thread *to);
-
-void sched_set_switch_hook(void (*fn)(struct thread *from, struct thread *to))
-{
-	switch_hook = fn;
-}
 
 /* All queue functions: cpu->lock held. */
 static void enqueue(struct cpu *cpu, struct thread *t)
@@ -51,6 +47,7 @@ static void finish_switch(void)
 	struct thread *joiner = from->joiner;
 
 	spin_unlock(&cpu->lock);
+	exit_wake_reaper();
 	if (!ended)
 		return;
 	if (joiner)
@@ -79,8 +76,7 @@ static void schedule_locked(struct cpu *cpu)
 	cpu->switches++;
 	cpu->switched_from = from;
 	__atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
-	if (switch_hook)
-		switch_hook(from, to);
+	mm_switch(to->mm);
 	thread_switch(&from->rsp, to->rsp);
 	finish_switch();
 }
@@ -272,6 +268,7 @@ void sched_init_cpu(struct cpu *cpu, struct thread *idle)
  * `halted` is set under the lock when the queue is empty, with interrupts off until
  * the HLT; a waker puts its thread on the queue under the same lock, and then either
  * sees it set and sends the IPI that ends the HLT, or this loop sees the thread.
+ * A CPU that is going to sleep for it knows not how long keeps nobody's root.
  */
 void sched_idle(void)
 {
@@ -279,10 +276,15 @@ void sched_idle(void)
 
 	for (;;) {
 		irq_disable();
+		if (!__atomic_load_n(&cpu->queue_head, __ATOMIC_RELAXED)) {
+			mm_leave_lazy();
+			exit_wake_reaper(); /* may fill this CPU's own queue */
+		}
 		spin_lock(&cpu->lock);
 		cpu->halted = cpu->queue_head == NULL;
 		if (cpu->halted) {
 			spin_unlock(&cpu->lock);
+			walk_rest();
 			irq_enable_and_halt();
 		} else {
 			schedule_locked(cpu);

@@ -26,10 +26,11 @@ struct thread {
 	struct cpu *cpu;
 	struct thread *next; /* run queue */
 	struct mm *mm;
-	enum thread_state state; /* guarded by cpu->lock */
-	bool wake_pending;	 /* guarded by cpu->lock */
-	struct thread *joiner;	 /* guarded by cpu->lock */
-	bool released;		 /* ended, and nobody else touches it any more */
+	enum thread_state state;    /* guarded by cpu->lock */
+	bool wake_pending;	    /* guarded by cpu->lock */
+	struct thread *joiner;	    /* guarded by cpu->lock */
+	struct thread *next_waiter; /* guarded by the mutex it waits for; mutex.h */
+	bool released;		    /* ended, and nobody else touches it any more */
 	void (*fn)(void *arg);
 	void *arg;
 	char name[THREAD_NAME_MAX];
@@ -85,11 +86,5 @@ void sched_irq_exit(void);
 
 /* The tick, in its interrupt handler. */
 void sched_tick(void);
-
-/*
- * Called on every switch with interrupts off, before the new thread runs; at
- * most one hook, set at boot. Loads the new thread's address space once there are any.
- */
-void sched_set_switch_hook(void (*fn)(struct thread *from, struct thread *to));
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parts of the suite "boot", and what they share. */
+/* Parts of the suites "boot" and "mm-boot", and what they share. */
 #ifndef GUEST_SELFTEST_SELFTEST_H
 #define GUEST_SELFTEST_SELFTEST_H
 
@@ -7,6 +7,7 @@
 #include "guest/lib/types.h"
 
 #define SELFTEST_WAIT_MS 5000
+#define SELFTEST_VA	 0x0000400000000000ul
 
 /* Spins until the condition holds, for at most SELFTEST_WAIT_MS. Yields whether it holds. */
 #define wait_for(cond)                                                  \
@@ -19,6 +20,8 @@
 		held;                                                   \
 	})
 
+struct mm;
+
 void selftest_cpus(void);
 void selftest_ipis(void);
 void selftest_tick(void);
@@ -26,5 +29,22 @@ void selftest_traps(void);
 void selftest_memory(void);
 void selftest_paging(void);
 void selftest_threads(void);
+
+/* Of the suite "mm-boot". */
+void selftest_mutex(void);
+void selftest_roots(void);
+void selftest_exit(void);
+void selftest_flush_clock(void);
+void selftest_vmap(void);
+void selftest_kernel_range(void);
+
+/* An mm with so many pages mapped and written at SELFTEST_VA; its only user is the caller. */
+struct mm *selftest_make_mm(u64 pages);
+
+/*
+ * Reports how many of `checked` accesses used a translation that a flush should have
+ * taken: none may. With a backend that flushes nothing some must, or the check proves nothing.
+ */
+void selftest_stale(u64 stale, u64 checked, const char *what);
 
 #endif

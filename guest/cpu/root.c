@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* CR3, and the word by which the host knows whether it may change it (mm/mm_cpu.h). */
+#include "guest/cpu/irq.h"
+#include "guest/cpu/memory.h"
+#include "guest/cpu/msr.h"
+#include "guest/cpu/percpu.h"
+#include "guest/cpu/tlb.h"
+#include "guest/mm/flush_clock.h"
+
+/* The word is stored first: a handler that flushes loads what it finds there. */
+void root_load(paddr_t root)
+{
+	bool was = irq_save();
+	struct mm_cpu *me = this_mm_cpu();
+	u64 tick = flush_clock_tick();
+
+	mem_store(&me->root_word, ROOT_ACTIVE | root);
+	write_cr3(root);
+	me->root_loads++;
+	flush_clock_publish(tick);
+	irq_restore(was);
+}
+
+/*
+ * A lazy root is claimed before it is loaded again: if the host has moved this CPU
+ * off it meanwhile, it may be freed, and the word names the root that is in CR3
+ * now. An IPI cannot come between, a host's `detach` can, and finds ACTIVE.
+ */
+void tlb_flush_user(void)
+{
+	bool was = irq_save();
+	struct mm_cpu *me = this_mm_cpu();
+	u64 tick = flush_clock_tick();
+	u64 word = mem_load(&me->root_word);
+	bool lazy = (word & ROOT_STATE) == ROOT_LAZY;
+
+	if (lazy)
+		lazy = mem_cas(&me->root_word, &word, ROOT_ACTIVE | (word & ROOT_ADDR));
+	write_cr3(word & ROOT_ADDR);
+	if (lazy)
+		mem_store(&me->root_word, ROOT_LAZY | (word & ROOT_ADDR));
+	flush_clock_publish(tick);
+	irq_restore(was);
+}

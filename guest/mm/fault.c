@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest/cpu/memory.h"
+#include "guest/lib/errno.h"
+#include "guest/lib/string.h"
+#include "guest/mm/fault.h"
+#include "guest/mm/huge.h"
+#include "guest/mm/page.h"
+#include "guest/mm/table.h"
+#include "guest/mm/vma.h"
+
+static bool vma_allows(const struct vma *v, unsigned access)
+{
+	static const unsigned needs[] = {
+		[ACCESS_READ] = PROT_READ | PROT_WRITE | PROT_EXEC,
+		[ACCESS_WRITE] = PROT_WRITE,
+		[ACCESS_EXEC] = PROT_EXEC,
+	};
+
+	return v->prot & needs[access];
+}
+
+/* The leaf that maps `va` and its level; NULL if nothing does. */
+static pte_t *find_leaf(const struct mm *mm, u64 va, unsigned *level)
+{
+	for (*level = LARGE_LEVEL; *level; --*level) {
+		pte_t *slot = pt_slot(mm->root, va, *level);
+
+		if (!slot || !(pte_read(slot) & PTE_PRESENT))
+			return NULL;
+		if (pte_is_leaf(pte_read(slot), *level))
+			return slot;
+	}
+	return NULL;
+}
+
+static bool reach_in_vma(const struct vma *v, u64 va)
+{
+	u64 base = ALIGN_DOWN(va, LARGE_PAGE_SIZE);
+
+	return base >= v->start && base + LARGE_PAGE_SIZE <= v->end;
+}
+
+/* A large page of zeroes where the VMA wants one and nothing is in its place. */
+static bool map_large(struct mm *mm, const struct vma *v, u64 va)
+{
+	pte_t *slot;
+	paddr_t block;
+
+	if (!v->huge || !reach_in_vma(v, va))
+		return false;
+	slot = mm_slot_alloc(mm, va, LARGE_LEVEL);
+	if (!slot || pte_read(slot) & PTE_PRESENT)
+		return false;
+	block = page_alloc_order(HUGE_ORDER);
+	if (block == PADDR_NONE)
+		return false;
+	memset(phys_to_virt(block), 0, LARGE_PAGE_SIZE);
+	mm->mapped += PT_ENTRIES;
+	pte_write(slot, block | vma_flags(v->prot) | PTE_EXCLUSIVE | PTE_LARGE | PTE_PRESENT);
+	return true;
+}
+
+static int map_zeroes(struct mm *mm, const struct vma *v, u64 va)
+{
+	pte_t *slot;
+	paddr_t page;
+
+	if (map_large(mm, v, va))
+		return 0;
+	slot = mm_slot_alloc(mm, va, 1);
+	page = slot ? page_alloc_zeroed() : PADDR_NONE;
+	if (page == PADDR_NONE)
+		return -ENOMEM;
+	mm->mapped++;
+	pte_write(slot,
+		  page | vma_flags(v->prot) | PTE_EXCLUSIVE | PTE_PRESENT); /* after the zeroes */
+	return 0;
+}
+
+/*
+ * Sharers never write to it, and its mapping here is read-only on every CPU (fork
+ * has flushed), so the copy is whole. Other CPUs forget the old page before its
+ * reference is dropped: they must see each other's writes from now on.
+ */
+static int copy_page(struct mmu_gather *g, const struct vma *v, pte_t *slot, u64 va, pte_t e)
+{
+	paddr_t copy = page_alloc();
+
+	if (copy == PADDR_NONE)
+		return -ENOMEM;
+	memcpy(phys_to_virt(copy), phys_to_virt(pte_addr(e)), PAGE_SIZE);
+	pte_t new = copy | vma_flags(v->prot) | PTE_EXCLUSIVE | PTE_PRESENT;
+
+	gather_page(g, va, pte_exchange(slot, new), 1);
+	gather_mm(g)->mapped++;
+	return 0;
+}
+
+/*
+ * Whether another mm may map what this leaf maps. PTE_EXCLUSIVE says no, whoever has
+ * pinned the page besides: fork takes the bit away. Without it the count tells: sharers only
+ * ever drop references; a pin makes it look shared, and costs a copy.
+ */
+static bool is_shared(pte_t e)
+{
+	return !(e & PTE_EXCLUSIVE) && page_refs(pte_addr(e)) > 1;
+}
+
+/* A write to a leaf without PTE_WRITE that its VMA allows. */
+static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va)
+{
+	struct mm *mm = gather_mm(g);
+	unsigned level;
+	pte_t *slot = find_leaf(mm, va, &level);
+
+	if (level == LARGE_LEVEL && is_shared(pte_read(slot))) {
+		int r = huge_split(g, va);
+
+		if (r)
+			return r;
+		slot = find_leaf(mm, va, &level);
+	}
+	if (is_shared(pte_read(slot)))
+		return copy_page(g, v, slot, ALIGN_DOWN(va, PAGE_SIZE), pte_read(slot));
+	mem_fetch_or(slot, PTE_WRITE | PTE_EXCLUSIVE);
+	return 0;
+}
+
+static int make_accessible(struct mm *mm, const struct vma *v, u64 va, unsigned access)
+{
+	unsigned level;
+	const pte_t *slot = find_leaf(mm, va, &level);
+
+	if (!slot) {
+		int r = map_zeroes(mm, v, va);
+
+		if (r)
+			return r;
+	} else if (access == ACCESS_WRITE && !(pte_read(slot) & PTE_WRITE)) {
+		struct mmu_gather *g = gather_begin(mm);
+		int r = break_sharing(g, v, va);
+
+		debt_settle(gather_end(g));
+		return r;
+	}
+	return 0;
+}
+
+int fault_locked(struct mm *mm, u64 va, unsigned access, paddr_t *page)
+{
+	const struct vma *v = vma_find(mm, va);
+	unsigned level;
+	int r;
+
+	if (!v || !vma_allows(v, access))
+		return -EFAULT;
+	r = make_accessible(mm, v, va, access);
+	if (r)
+		return r;
+	const pte_t *slot = find_leaf(mm, va, &level);
+
+	*page = pte_addr(pte_read(slot)) + ALIGN_DOWN(va % level_bytes(level), PAGE_SIZE);
+	return 0;
+}
+
+int mm_fault(struct mm *mm, u64 va, unsigned access)
+{
+	paddr_t page;
+	int r;
+
+	mm_lock(mm);
+	r = fault_locked(mm, va, access, &page);
+	mm_unlock(mm);
+	return r;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest/mm/flush_clock.h"
+
+#include "guest/cpu/memory.h"
+#include "guest/cpu/percpu.h"
+
+static _Alignas(CACHE_LINE) u64 now; /* ticks once for each full flush */
+
+/* The caller's locked clear is the barrier: a flush that began before it has a tick up to this. */
+u64 flush_clock_stamp(void)
+{
+	return mem_load(&now);
+}
+
+u64 flush_clock_tick(void)
+{
+	return mem_add(&now, 1);
+}
+
+/* Stores stay in order behind the flush, which is a serialising instruction. */
+void flush_clock_publish(u64 tick)
+{
+	mem_store(&this_mm_cpu()->flushed_at, tick);
+}
+
+void flush_clock_credit(const struct cpumask *cpus, u64 tick)
+{
+	for_each_cpu (cpu, cpus) {
+		u64 *at = &mm_cpu(cpu)->credited_at;
+		u64 old = mem_load(at);
+
+		while (old < tick && !mem_cas(at, &old, tick))
+			continue;
+	}
+}
+
+static u64 last_flush(u32 cpu)
+{
+	u64 own = mem_load(&mm_cpu(cpu)->flushed_at),
+	    credited = mem_load(&mm_cpu(cpu)->credited_at);
+
+	return MAX(own, credited);
+}
+
+u64 flush_clock_horizon(void)
+{
+	u64 least = UINT64_MAX;
+
+	for_each_cpu (cpu, cpus_online()) {
+		u64 at = last_flush(cpu);
+
+		least = MIN(least, at);
+	}
+	return least;
+}
+
+void flush_clock_stale(u64 stamp, struct cpumask *out)
+{
+	cpumask_clear_all(out);
+	for_each_cpu (cpu, cpus_online()) {
+		if (last_flush(cpu) <= stamp)
+			cpumask_set(out, cpu);
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Suite `mm-boot`: the parts of guest/mm one by one, before its stress tests trust
+ * them. Command line: backend=NAME; `none` is the negative control.
+ */
+#include "guest/conform/bring_up.h"
+#include "guest/flush/flush.h"
+#include "guest/lib/ktap.h"
+#include "guest/selftest/selftest.h"
+#include "guest/suites.h"
+
+void selftest_stale(u64 stale, u64 checked, const char *what)
+{
+	enum hf_backend id = flush_backend()->id;
+
+	if (id == HF_BACKEND_NONE || id == HF_BACKEND_KICK)
+		ktap_ok(stale > 0, "%s: control, %lu stale of %lu%s", what, stale, checked,
+			stale ? "" : ": no evidence");
+	else
+		ktap_ok(!stale, "%s: %lu stale of %lu", what, stale, checked);
+}
+
+int suite_mm_boot(void)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} part[] = {
+		{ "mutex", selftest_mutex }, { "roots", selftest_roots },
+		{ "exit", selftest_exit },   { "flush clock", selftest_flush_clock },
+		{ "vmap", selftest_vmap },   { "kernel ranges", selftest_kernel_range },
+	};
+
+	if (!flush_bring_up())
+		return ktap_verdict();
+	ktap_plan(ARRAY_SIZE(part));
+	for (u32 i = 0; i < ARRAY_SIZE(part); i++) {
+		ktap_begin(part[i].name);
+		part[i].run();
+		ktap_end();
+	}
+	return ktap_verdict();
+}

@@ -22,8 +22,12 @@ static const struct suite {
 	const char *name;
 	int (*run)(void);
 } suites[] = {
-	{ "boot", suite_boot },	  { "mm-boot", suite_mm_boot },		{ "panic", suite_panic },
-	{ "flush", suite_flush }, { "bench-flush", suite_bench_flush },
+	{ "boot", suite_boot },
+	{ "mm-boot", suite_mm_boot },
+	{ "panic", suite_panic },
+	{ "flush", suite_flush },
+	{ "bench-flush", suite_bench_flush },
+	{ "bench-mm", suite_bench_mm },
 };
 
 static struct boot_info boot;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `hyperflush bench`: one guest for each backend and number of targets, then the report. */
+/* `hyperflush bench`: the guests of a plan one after the other, then the report. */
 #include "bench.h"
 
 #include <errno.h>
@@ -101,9 +101,10 @@ static void keep_refusal(void *ctx, const struct harness_place *place, const cha
 }
 
 /* RUN_PASSED, or the status that ends the whole benchmark, with its line printed. */
-static int run_case(struct bench *b, enum hf_backend backend, unsigned targets)
+static int run_guest(struct bench *b, const struct plan_guest *guest)
 {
-	char append[96];
+	const unsigned backend = guest->backend, targets = guest->targets;
+	char append[128];
 	struct harness harness;
 	struct machine_result result;
 	struct machine_options options = {
@@ -123,7 +124,8 @@ static int run_case(struct bench *b, enum hf_backend backend, unsigned targets)
 		b->error = results_skip(&b->results, backend_name(backend), targets, lacking);
 		return RUN_PASSED;
 	}
-	snprintf(append, sizeof(append), "suite=bench-flush samples=%u", b->plan.samples);
+	snprintf(append, sizeof(append), "suite=bench-%s samples=%u%s%s", plan_suite_name(&b->plan),
+		 b->plan.samples, guest->cases ? " cases=" : "", guest->cases ? guest->cases : "");
 	int err = harness_init(&harness);
 
 	if (err)
@@ -145,22 +147,19 @@ static int run_case(struct bench *b, enum hf_backend backend, unsigned targets)
 
 static int run_all(struct bench *b)
 {
-	unsigned done = 0,
-		 total = (unsigned)__builtin_popcount(b->plan.backends) * b->plan.target_count;
+	unsigned total = plan_guest_count(&b->plan);
 
-	for (unsigned t = 0; t < b->plan.target_count; t++) {
-		for (unsigned id = 0; id < HF_BACKEND_COUNT; id++) {
-			if (!(b->plan.backends & (1u << id)))
-				continue;
-			fprintf(stderr, "bench %u/%u: %s, %u targets\n", ++done, total,
-				backend_name(id), b->plan.targets[t]);
-			int status = run_case(b, id, b->plan.targets[t]);
+	for (unsigned i = 0; i < total; i++) {
+		struct plan_guest guest = plan_guest(&b->plan, i);
 
-			if (status != RUN_PASSED)
-				return status;
-			if (b->error)
-				return host_error("a result", b->error);
-		}
+		fprintf(stderr, "bench %u/%u: %s, %u targets\n", i + 1, total,
+			backend_name(guest.backend), guest.targets);
+		int status = run_guest(b, &guest);
+
+		if (status != RUN_PASSED)
+			return status;
+		if (b->error)
+			return host_error("a result", b->error);
 	}
 	return RUN_PASSED;
 }
@@ -169,11 +168,17 @@ static int compare_rows(const void *x, const void *y)
 {
 	const struct result *a = x, *b = y;
 
+	int names = strcmp(a->name, b->name);
+
+	if (names)
+		return names;
 	if (a->placement_kind != b->placement_kind)
 		return a->placement_kind < b->placement_kind ? -1 : 1;
 	if (a->targets != b->targets)
 		return a->targets < b->targets ? -1 : 1;
-	return backend_by_name(a->backend) - backend_by_name(b->backend);
+	if (backend_by_name(a->backend) != backend_by_name(b->backend))
+		return backend_by_name(a->backend) - backend_by_name(b->backend);
+	return strcmp(a->backend, b->backend);
 }
 
 static int write_report(struct bench *b)
@@ -186,7 +191,8 @@ static int write_report(struct bench *b)
 		.nested_paging = b->kvm.nested_paging,
 		.mode = mode ? mode : "host",
 	};
-	char json[PATH_MAX], plot[PATH_MAX];
+	const char *suite = plan_suite_name(&b->plan);
+	char json[PATH_MAX], plot[PATH_MAX], svg[32];
 
 	int err = harness_init(&harness);
 
@@ -201,11 +207,12 @@ static int write_report(struct bench *b)
 	report_table(stdout, &b->results);
 	if (mkdir(b->plan.out_dir, 0777) && errno != EEXIST)
 		return -errno;
-	snprintf(json, sizeof(json), "%s/flush.json", b->plan.out_dir);
-	snprintf(plot, sizeof(plot), "%s/flush.gp", b->plan.out_dir);
+	snprintf(json, sizeof(json), "%s/%s.json", b->plan.out_dir, suite);
+	snprintf(plot, sizeof(plot), "%s/%s.gp", b->plan.out_dir, suite);
+	snprintf(svg, sizeof(svg), "%s.svg", suite);
 	err = report_json(json, &host, &b->results);
 
-	return err ? err : report_plot(plot, "flush.svg", &host, &b->results);
+	return err ? err : report_plot(plot, svg, &host, &b->results);
 }
 
 static void warn(const struct bench *b)

@@ -12,21 +12,47 @@
 #include "backend.h"
 #include "machine.h"
 
-static const unsigned all_targets[] = { 1, 3, 7, 15, 31, 63 };
-static const unsigned quick_targets[] = { 3, 7 };
+struct plan_suite {
+	const char *name;
+	unsigned targets[PLAN_MAX_TARGET_COUNTS], quick_targets[PLAN_MAX_TARGET_COUNTS];
+	/* By backend, the cases to run; NULL: the suite is not run with it unless it is asked for.
+	 */
+	const char *cases[HF_BACKEND_COUNT];
+};
+
+/* gup_fast() and exits that flush or make no call are measured once, where flushes are fastest. */
+static const struct plan_suite suites[] = {
+	{ "flush",
+	  { 1, 3, 7, 15, 31, 63 },
+	  { 3, 7 },
+	  { [HF_BACKEND_IPI] = "",
+	    [HF_BACKEND_KVM] = "",
+	    [HF_BACKEND_HYPERV] = "",
+	    [HF_BACKEND_XEN] = "",
+	    [HF_BACKEND_HYPERFLUSH] = "",
+	    [HF_BACKEND_LOWERED] = "" } },
+	{ "mm",
+	  { 3 },
+	  { 3 },
+	  { [HF_BACKEND_IPI] = "munmap,vmap,fence",
+	    [HF_BACKEND_HYPERV] = "gup,exit,munmap,vmap,fence",
+	    [HF_BACKEND_HYPERFLUSH] = "detach,munmap,vmap,fence" } },
+};
 
 #define FULL_SAMPLES  200u
 #define QUICK_SAMPLES 40u
 
-static const char usage[] = "usage: hyperflush bench [OPTION]... KERNEL\n"
-			    "Measures what a cross-vCPU TLB flush costs with each backend.\n"
-			    "  --suite NAME      the suite to run: flush (default)\n"
-			    "  --backends LIST   comma-separated; default: all but the controls\n"
-			    "  --targets LIST    numbers of target vCPUs; default 1,3,7,15,31,63\n"
-			    "  --samples N       flushes a case; default 200\n"
-			    "  --quick           40 samples, targets 3,7\n"
-			    "  --out DIR         where SUITE.json and SUITE.gp go; default .\n"
-			    "Exit status as for `hyperflush run`.\n";
+static const char usage[] =
+	"usage: hyperflush bench [OPTION]... KERNEL\n"
+	"Measures what a cross-vCPU TLB flush costs with each backend, or what\n"
+	"memory management without IPIs costs by scheme.\n"
+	"  --suite NAME      flush (default) or mm\n"
+	"  --backends LIST   comma-separated; default: all that the suite is for\n"
+	"  --targets LIST    flush: numbers of target vCPUs; default 1,3,7,15,31,63\n"
+	"  --samples N       of a case; default 200\n"
+	"  --quick           40 samples; flush: targets 3,7\n"
+	"  --out DIR         where SUITE.json and SUITE.gp go; default .\n"
+	"Exit status as for `hyperflush run`.\n";
 
 static bool parse_unsigned(const char *text, unsigned max, unsigned *value)
 {
@@ -74,10 +100,60 @@ static int bad_usage(const char *what, const char *value)
 	return RUN_BAD_INPUT;
 }
 
-static void default_targets(struct plan *plan, const unsigned *targets, size_t count)
+static bool set_suite(struct plan *plan, const char *name)
 {
-	memcpy(plan->targets, targets, count * sizeof(*targets));
-	plan->target_count = (unsigned)count;
+	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		if (!strcmp(suites[i].name, name)) {
+			plan->suite = &suites[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What the command line leaves open. */
+static void fill_in(struct plan *plan, bool quick)
+{
+	const struct plan_suite *s = plan->suite;
+
+	if (!plan->samples)
+		plan->samples = quick ? QUICK_SAMPLES : FULL_SAMPLES;
+	if (!plan->target_count) {
+		memcpy(plan->targets, quick ? s->quick_targets : s->targets, sizeof(s->targets));
+		while (plan->targets[plan->target_count])
+			plan->target_count++;
+	}
+	bool chosen = plan->backends;
+
+	for (unsigned id = 0; id < HF_BACKEND_COUNT && !chosen; id++) {
+		if (s->cases[id])
+			plan->backends |= 1u << id;
+	}
+}
+
+const char *plan_suite_name(const struct plan *plan)
+{
+	return plan->suite->name;
+}
+
+unsigned plan_guest_count(const struct plan *plan)
+{
+	return (unsigned)__builtin_popcount(plan->backends) * plan->target_count;
+}
+
+struct plan_guest plan_guest(const struct plan *plan, unsigned index)
+{
+	unsigned backends = (unsigned)__builtin_popcount(plan->backends);
+	uint32_t left = plan->backends;
+
+	for (unsigned i = 0; i < index % backends; i++)
+		left &= left - 1;
+	unsigned id = (unsigned)__builtin_ctz(left);
+	const char *cases = plan->suite->cases[id];
+
+	return (struct plan_guest){ .backend = id,
+				    .targets = plan->targets[index / backends],
+				    .cases = cases && *cases ? cases : NULL };
 }
 
 int plan_parse(struct plan *plan, int argc, char **argv)
@@ -95,11 +171,11 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 	bool quick = false;
 	int c;
 
-	*plan = (struct plan){ .out_dir = "." };
+	*plan = (struct plan){ .out_dir = ".", .suite = &suites[0] };
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			if (strcmp(optarg, "flush"))
+			if (!set_suite(plan, optarg))
 				return bad_usage("no suite ", optarg);
 			break;
 		case 'b':
@@ -130,15 +206,8 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 	if (argc - optind != 1)
 		return bad_usage("exactly one kernel file is needed", "");
 	plan->kernel = argv[optind];
-	if (!plan->samples)
-		plan->samples = quick ? QUICK_SAMPLES : FULL_SAMPLES;
-	if (!plan->target_count && quick)
-		default_targets(plan, quick_targets,
-				sizeof(quick_targets) / sizeof(quick_targets[0]));
-	else if (!plan->target_count)
-		default_targets(plan, all_targets, sizeof(all_targets) / sizeof(all_targets[0]));
-	if (!plan->backends)
-		plan->backends = ((1u << HF_BACKEND_COUNT) - 1) &
-				 ~(1u << HF_BACKEND_NONE | 1u << HF_BACKEND_KICK);
+	if (plan->target_count && plan->suite != &suites[0])
+		return bad_usage("--targets is for suite flush", "");
+	fill_in(plan, quick);
 	return -1;
 }

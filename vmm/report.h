@@ -16,8 +16,7 @@ struct report_host {
 	const char *mode;   /* "host", or the test bench's: "threads", "icount" */
 };
 
-/* One row a case, in the order of the results; ratios are against `ipi`'s mean in the same place.
- */
+/* One row a case, in the order of the results; ratios of means are against results_base(). */
 void report_table(FILE *out, const struct results *all);
 
 /* The file of docs/benchmarks.md. 0 or -errno. */

@@ -102,15 +102,33 @@ void results_free(struct results *all)
 	*all = (struct results){ 0 };
 }
 
-const struct result *results_find(const struct results *all, const char *backend,
+const struct result *results_find(const struct results *all, const char *name, const char *backend,
 				  const struct result *like)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		const struct result *r = &all->list[i];
 
-		if (!strcmp(r->backend, backend) && r->targets == like->targets &&
-		    r->placement_kind == like->placement_kind)
+		if (!strcmp(r->name, name) && !strcmp(r->backend, backend) &&
+		    r->targets == like->targets && r->placement_kind == like->placement_kind)
 			return r;
 	}
 	return NULL;
+}
+
+const struct result *results_base(const struct results *all, const struct result *r)
+{
+	static const struct {
+		const char *name, *base_name, *base_backend;
+	} bases[] = {
+		{ "gup-1", "gup-1", "irqoff" },
+		{ "gup-16", "gup-16", "irqoff" },
+		{ "exit", "exit", "batch" },
+		{ "fence", "flush", "ipi" },
+	};
+
+	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+		if (!strcmp(bases[i].name, r->name))
+			return results_find(all, bases[i].base_name, bases[i].base_backend, r);
+	}
+	return results_find(all, r->name, "ipi", r);
 }

@@ -63,8 +63,14 @@ int results_skip(struct results *all, const char *backend, uint32_t targets, con
 
 void results_free(struct results *all);
 
-/* The case of another backend with the same targets and kind of placement, or NULL. */
-const struct result *results_find(const struct results *all, const char *backend,
+/* The case of that name and backend with the same targets and kind of placement, or NULL. */
+const struct result *results_find(const struct results *all, const char *name, const char *backend,
 				  const struct result *like);
+
+/*
+ * What the row is compared with: irqoff for gup_fast(), batch for an exit, an
+ * ipi flush for a fence, else the same with ipi. NULL if that was not measured.
+ */
+const struct result *results_base(const struct results *all, const struct result *r);
 
 #endif

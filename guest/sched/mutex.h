@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A lock whose waiters sleep. Thread context, interrupts on, preemption enabled. */
+/*
+ * A lock whose waiters sleep. Thread context, interrupts on, preemption enabled. An
+ * object may be freed with its mutex when every mutex_unlock() of it has returned.
+ */
 #ifndef GUEST_SCHED_MUTEX_H
 #define GUEST_SCHED_MUTEX_H
 

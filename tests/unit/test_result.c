@@ -136,7 +136,7 @@ static void counts(void **state)
 
 static struct result row(const char *backend, uint32_t targets, uint32_t placement)
 {
-	struct result r = { .targets = targets, .placement_kind = placement };
+	struct result r = { .name = "flush", .targets = targets, .placement_kind = placement };
 
 	snprintf(r.backend, sizeof(r.backend), "%s", backend);
 	return r;
@@ -152,16 +152,16 @@ static void list(void **state)
 
 	(void)state;
 	results_begin(&all);
-	assert_null(results_find(&all, "ipi", &ipi3));
+	assert_null(results_find(&all, "flush", "ipi", &ipi3));
 	assert_int_equal(results_add(&all, &ipi3), 0);
 	assert_int_equal(results_add(&all, &hv3), 0);
 	assert_int_equal(results_add(&all, &ipi3x), 0);
 	assert_int_equal(results_add(&all, &hv7), 0);
 	assert_int_equal(all.count, 4);
-	assert_ptr_equal(results_find(&all, "ipi", &hv3), &all.list[0]);
-	assert_ptr_equal(results_find(&all, "ipi", &ipi3x), &all.list[2]);
-	assert_null(results_find(&all, "ipi", &hv7));
-	assert_null(results_find(&all, "xen", &hv3));
+	assert_ptr_equal(results_find(&all, "flush", "ipi", &hv3), &all.list[0]);
+	assert_ptr_equal(results_find(&all, "flush", "ipi", &ipi3x), &all.list[2]);
+	assert_null(results_find(&all, "flush", "ipi", &hv7));
+	assert_null(results_find(&all, "flush", "xen", &hv3));
 	results_free(&all);
 	assert_int_equal(all.count, 0);
 	assert_null(all.list);

@@ -30,9 +30,10 @@ typedef u64 pte_t; /* an entry of any level */
 #define PTE_NX	 (1ul << 63)
 #define PTE_ADDR 0x000ffffffffff000ul
 
+/* Ordered before later loads: gup_fast() validates what it has read. A plain load on x86. */
 static inline pte_t pte_read(const pte_t *p)
 {
-	return __atomic_load_n(p, __ATOMIC_RELAXED);
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
 /* The one way entries are stored: a plain aligned store, ordered after earlier stores (TSO). */

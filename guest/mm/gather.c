@@ -77,8 +77,7 @@ void gather_range(struct mmu_gather *g, u64 start, u64 end)
 
 static void free_pages(struct mmu_gather *g)
 {
-	for (u32 i = 0; i < g->pages; i++)
-		page_put((paddr_t)g->page[i] << PAGE_SHIFT);
+	page_put_many(g->page, g->pages);
 	mem_add(&counters.pages, g->pages);
 	g->pages = 0;
 }
@@ -95,22 +94,34 @@ static void free_tables(struct mmu_gather *g)
 	}
 }
 
-void gather_free_table(struct mm *mm, paddr_t table, unsigned level)
+/* The pages that a table of that level maps itself. The mm's dirty bits are counted. */
+static void free_leaves(struct mm *mm, paddr_t table, unsigned level)
 {
+	u32 frame[PT_ENTRIES], count = 0;
+
 	for (u32 i = 0; i < PT_ENTRIES; i++) {
 		pte_t e = pte_read((pte_t *)phys_to_virt(table) + i);
 
-		if (!(e & PTE_PRESENT))
+		if (!(e & PTE_PRESENT) || !pte_is_leaf(e, level))
 			continue;
-		if (!pte_is_leaf(e, level)) {
-			gather_free_table(mm, pte_addr(e), level - 1);
-			continue;
-		}
-		mm->mapped -= level_bytes(level) / PAGE_SIZE;
 		mm->dirty += !!(e & PTE_DIRTY);
-		page_put(pte_addr(e));
-		mem_add(&counters.pages, 1);
+		frame[count++] = (u32)(pte_addr(e) >> PAGE_SHIFT);
 	}
+	page_put_many(frame, count);
+	mm->mapped -= count * (level_bytes(level) / PAGE_SIZE);
+	mem_add(&counters.pages, count);
+}
+
+void gather_free_table(struct mm *mm, paddr_t table, unsigned level)
+{
+	for (u32 i = 0; i < PT_ENTRIES && level > 1; i++) {
+		pte_t e = pte_read((pte_t *)phys_to_virt(table) + i);
+
+		if (e & PTE_PRESENT && !pte_is_leaf(e, level))
+			gather_free_table(mm, pte_addr(e), level - 1);
+	}
+	if (level <= LARGE_LEVEL)
+		free_leaves(mm, table, level);
 	mm->tables--;
 	mem_add(&counters.tables, 1);
 	walk_retire_table(mm, table);

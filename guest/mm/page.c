@@ -105,18 +105,46 @@ paddr_t page_alloc_order(unsigned order)
 	return (paddr_t)pfn << PAGE_SHIFT;
 }
 
-void page_free_block(paddr_t pa)
+/* [pfn, stop) in blocks as large as they are aligned. */
+static void free_frames(u32 pfn, u32 stop)
 {
-	bool was = spin_lock_irq(&pool.lock);
-	struct page *p = page_of(pa);
-	u32 pfn = (u32)(pa >> PAGE_SHIFT);
+	while (pfn < stop) {
+		unsigned order = PAGE_MAX_ORDER;
+
+		while (pfn & ((1u << order) - 1) || pfn + (1u << order) > stop)
+			order--;
+		free_locked(pfn, order);
+		pfn += 1u << order;
+	}
+}
+
+/* Its frames are in nobody's block any more, but not free yet. */
+static void dissolve(u32 pfn)
+{
+	struct page *p = &page_array.frame[pfn];
 
 	if (p->state != PAGE_USED)
-		panic("page: the block at %#llx is not allocated", (unsigned long long)pa);
+		panic("page: the block at frame %#x is not allocated", pfn);
+	p->state = PAGE_INSIDE;
 	/* Before `pfn` can be a smaller block: page_try_get() must not take its frames for ours. */
 	for (u32 i = 1; i < 1u << p->order; i++)
 		mem_store(&page_array.frame[pfn + i].head, pfn + i);
-	free_locked(pfn, p->order);
+}
+
+void page_free_blocks(const u32 *frame, u32 count)
+{
+	bool was = spin_lock_irq(&pool.lock);
+
+	for (u32 i = 0; i < count;) {
+		u32 first = frame[i], stop = first;
+
+		/* Neighbours in the list that are neighbours in memory go together. */
+		for (; i < count && frame[i] == stop; i++) {
+			dissolve(stop);
+			stop += 1u << page_array.frame[stop].order;
+		}
+		free_frames(first, stop);
+	}
 	spin_unlock_irq(&pool.lock, was);
 }
 
@@ -190,14 +218,9 @@ static void free_range(paddr_t start, paddr_t end)
 	u64 pfn = ALIGN_UP(start, PAGE_SIZE) >> PAGE_SHIFT, stop = end >> PAGE_SHIFT;
 	bool was = spin_lock_irq(&pool.lock);
 
-	while (pfn < stop) {
-		unsigned order = PAGE_MAX_ORDER;
-
-		while (pfn & ((1u << order) - 1) || pfn + (1u << order) > stop)
-			order--;
-		free_locked((u32)pfn, order);
-		pool.total += 1u << order;
-		pfn += 1u << order;
+	if (pfn < stop) {
+		pool.total += stop - pfn;
+		free_frames((u32)pfn, (u32)stop);
 	}
 	spin_unlock_irq(&pool.lock, was);
 }

@@ -88,8 +88,11 @@ static inline bool page_try_get(paddr_t pa)
 	return false;
 }
 
-/* The last reference to the block of that first page is gone: page_put() alone calls it. */
-void page_free_block(paddr_t pa);
+/* The same for a list of frames, which it overwrites. */
+void page_put_many(u32 *frame, u32 count);
+
+/* The last references to the blocks of these first frames are gone: page_ref.c alone calls it. */
+void page_free_blocks(const u32 *frame, u32 count);
 
 /* A hint: others may take and drop references at any time. */
 u32 page_refs(paddr_t pa);

@@ -32,18 +32,33 @@ void page_get(paddr_t pa)
 	page_get_more(pa, 1);
 }
 
-static void put_block(paddr_t block)
+/* True: that was the last one. */
+static bool drop(u32 head)
 {
-	u32 old = mem_fetch_add(&page_of(block)->refs, -1u);
+	u32 old = mem_fetch_add(&page_array.frame[head].refs, -1u);
 
 	if (!old)
-		panic("page: reference to %#llx dropped that was not there",
-		      (unsigned long long)block);
-	if (old == 1)
-		page_free_block(block);
+		panic("page: reference to frame %#x dropped that was not there", head);
+	return old == 1;
+}
+
+void page_put_many(u32 *frame, u32 count)
+{
+	u32 last = 0;
+
+	for (u32 i = 0; i < count; i++) {
+		u32 head = mem_load(&page_of(frame_address(frame[i]))->head);
+
+		if (drop(head))
+			frame[last++] = head;
+	}
+	if (last)
+		page_free_blocks(frame, last);
 }
 
 void page_put(paddr_t pa)
 {
-	put_block(page_block(pa));
+	u32 frame = (u32)(pa >> PAGE_SHIFT);
+
+	page_put_many(&frame, 1);
 }

@@ -51,7 +51,7 @@
 #define HF_MSR_COUNT	 2u
 
 /*
- * The lazy word: the root in CR3 (bits 51:12) and who may change it.
+ * The lazy word: the root in CR3 (bits 51:12), who may change it, other bits 0.
  *
  *   root | HF_ACTIVE   the guest alone
  *   root | HF_LAZY     nothing the vCPU runs needs the lower half: the host may
@@ -59,7 +59,8 @@
  *   root | HF_MOVED    the host has done so: CR3 is the new root, the TLB is flushed
  *
  * Both sides change it by locked compare-and-swap; the guest swaps HF_LAZY for HF_ACTIVE
- * before it writes CR3 for whatever reason.
+ * before it writes CR3 for whatever reason. HF_MOVED speaks to the vCPU itself: another
+ * one that reads it may be early, and goes by the result of its `detach`.
  */
 #define HF_ACTIVE 0ull
 #define HF_LAZY	  1ull
@@ -92,7 +93,7 @@ enum hf_call {
 	X(EFLAGS, -5, "unknown flag, or a reserved field not zero")         \
 	X(ESET, -6, "vCPU set malformed or names a vCPU that is not there") \
 	X(ERANGE, -7, "range wraps, is misaligned or not canonical")        \
-	X(EROOT, -8, "root misaligned or not in guest RAM")                 \
+	X(EROOT, -8, "root misaligned, not in guest RAM, or not a new one") \
 	X(ETIME, -9, "deadline beyond the host's limit")
 
 enum hf_error {
@@ -156,12 +157,13 @@ struct hf_range {
 
 /*
  * detach: every target whose lazy word is `from` | HF_LAZY is moved to the root `to`,
- * of the caller's choice, with its TLB flushed; its PCID is 0 then. The header, then
- * the banks of the set (HF_SET_BANKS only). On HF_OK the host has written the
- * banks over with the vCPUs it moved. Those and no others have been moved when the
- * call returns, and none will be later: whoever did not answer within the
- * deadline keeps its root. A call of two initiators for one vCPU at the same time moves it
- * for one of them at most. The caller is not moved.
+ * of the caller's choice, with its TLB flushed; the other bits of its CR3, its PCID too,
+ * are 0 then. The header, then the banks of the set (HF_SET_BANKS only). On HF_OK the
+ * host has written the banks over with the vCPUs it moved. Those and no others have been
+ * moved when the call returns, and none will be later: whoever did not answer within
+ * the deadline keeps its root. A call of two initiators for one vCPU at the same time
+ * moves it for one of them at most. Not moved, and not waited for, are the caller and
+ * every vCPU that is in a `detach` call of its own.
  */
 struct hf_detach {
 	uint32_t flags; /* 0 */
@@ -169,7 +171,7 @@ struct hf_detach {
 	uint16_t reserved0;
 	uint64_t bank_mask;
 	uint64_t from;	      /* page-aligned gpa */
-	uint64_t to;	      /* page-aligned gpa in RAM */
+	uint64_t to;	      /* page-aligned gpa in RAM, not `from` */
 	uint32_t deadline_us; /* microseconds, at most HF_DETACH_MAX_US */
 	uint32_t reserved1;
 	uint64_t reserved2;

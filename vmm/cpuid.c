@@ -38,6 +38,8 @@
 #define LEVEL_SMT		  1u
 #define LEVEL_CORE		  2u
 
+#define DEFAULT_PHYS_BITS 36u /* SDM vol 3A 4.1.4, without leaf 0x80000008 */
+
 #define APIC_TIMER_HZ 1000000000u /* KVM counts its APIC timers in nanoseconds */
 
 #define XEN_VERSION ((4u << 16) | 17u)
@@ -67,6 +69,13 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint3
 			return e;
 	}
 	return NULL;
+}
+
+unsigned cpuid_phys_bits(const struct cpuid_table *host)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(host, LEAF_AMD_CORES, 0);
+
+	return e ? e->eax & 0xff : DEFAULT_PHYS_BITS;
 }
 
 unsigned cpuid_id_bits(unsigned vcpus)

@@ -40,6 +40,9 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint3
 bool cpuid_build(const struct cpuid_table *host, const struct cpuid_table *hv,
 		 const struct cpuid_shape *shape, struct cpuid_table *out);
 
+/* Bits of a guest-physical address, which the guest is told unchanged: KVM takes no CR3 beyond. */
+unsigned cpuid_phys_bits(const struct cpuid_table *host);
+
 /* Bits that hold the ids 0 to vcpus-1. */
 unsigned cpuid_id_bits(unsigned vcpus);
 

@@ -53,7 +53,8 @@ static bool ask(struct flush_service *svc, struct detach_slot *slot, unsigned vc
 		return false;
 	slot->from = roots->from;
 	slot->to = roots->to;
-	atomic_store(&slot->state, DETACH_POSTED); /* before the kick; pairs with detach_take() */
+	/* Before the kick; pairs with detach_take(). */
+	atomic_store(&slot->state, DETACH_POSTED);
 	flush_post(svc, vcpu);
 	return true;
 }
@@ -68,7 +69,8 @@ static bool answer(struct detach_slot *slot, int64_t deadline)
 			atomic_store(&slot->state, DETACH_IDLE);
 			return state == DETACH_MOVED;
 		}
-		if (state == DETACH_POSTED && now_ns() >= deadline) {
+		if (state == DETACH_POSTED &&
+		    (atomic_load(&slot->asking) || now_ns() >= deadline)) {
 			if (move_state(slot, DETACH_POSTED, DETACH_IDLE))
 				return false;
 			continue;
@@ -77,7 +79,7 @@ static bool answer(struct detach_slot *slot, int64_t deadline)
 	}
 }
 
-void detach_request(struct flush_service *svc, struct detach_slot *slots,
+void detach_request(struct flush_service *svc, struct detach_slot *slots, unsigned self,
 		    const struct vcpu_set *set, const struct detach_roots *roots,
 		    uint32_t deadline_us, struct vcpu_set *moved)
 {
@@ -85,6 +87,7 @@ void detach_request(struct flush_service *svc, struct detach_slot *slots,
 	struct vcpu_set asked = { 0 };
 
 	*moved = (struct vcpu_set){ 0 };
+	atomic_store(&slots[self].asking, 1); /* before answer() looks at that of others */
 	for (unsigned i = 0; i < svc->count; i++) {
 		if (vcpu_set_test(set, i) && ask(svc, &slots[i], i, roots))
 			vcpu_set_add(&asked, i);
@@ -93,4 +96,5 @@ void detach_request(struct flush_service *svc, struct detach_slot *slots,
 		if (vcpu_set_test(&asked, i) && answer(&slots[i], deadline))
 			vcpu_set_add(moved, i);
 	}
+	atomic_store(&slots[self].asking, 0);
 }

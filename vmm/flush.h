@@ -72,11 +72,12 @@ struct flush_service {
 bool flush_enter(struct flush_target *t);
 
 /*
- * Target's thread, after flush_enter() has said true: the flush is still due. Only if
- * the KVM_RUN to come does not enter the guest.
+ * Target's thread, after flush_enter() has said true: the flush has not been carried
+ * out and is still due. The KVM_RUN to come must not enter the guest.
  */
 static inline void flush_defer(struct flush_target *t)
 {
+	atomic_fetch_sub_explicit(&t->flushes, 1, memory_order_relaxed);
 	atomic_store(&t->pending, 1);
 }
 
@@ -93,8 +94,8 @@ void flush_leave(struct flush_target *t);
 void flush_request(struct flush_service *svc, const struct vcpu_set *set, bool strong);
 
 /*
- * Any thread. Has the vCPU's thread come out of KVM_RUN, and flush_enter() say so, soon;
- * waits for nothing.
+ * Any thread. The vCPU's thread leaves KVM_RUN, and its next flush_enter() says true. Waits
+ * for nothing, and interrupts nobody but by the kick.
  */
 void flush_post(struct flush_service *svc, unsigned vcpu);
 

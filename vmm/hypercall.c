@@ -161,7 +161,7 @@ int64_t hypercall_decode_detach(const void *request, size_t len, unsigned self, 
 		return HF_ESIZE;
 	if (head.set_kind != HF_SET_BANKS)
 		return HF_ESET;
-	if ((head.from | head.to) & ~ROOT_MASK)
+	if ((head.from | head.to) & ~ROOT_MASK || head.from == head.to)
 		return HF_EROOT;
 	if (head.deadline_us > HF_DETACH_MAX_US)
 		return HF_ETIME;

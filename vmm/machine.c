@@ -77,6 +77,19 @@ static void flush_barrier(void *ctx)
 
 static const struct flush_ops flush_ops = { .kick = flush_kick, .barrier = flush_barrier };
 
+/* RAM that the guest can name to us, but not put into CR3, would make our own ioctls fail. */
+static int check_ram(struct machine *m)
+{
+	uint64_t end = m->mem.high ? GMEM_HOLE_END + m->mem.high : m->mem.low;
+	unsigned bits = cpuid_phys_bits(&m->kvm.host);
+
+	if (!((end - 1) >> bits))
+		return 0;
+	machine_stop(m, RUN_HOST_ERROR, "%llu MiB of RAM, but this KVM's addresses have %u bits",
+		     (unsigned long long)(m->mem.low + m->mem.high) >> 20, bits);
+	return -ENOTSUP;
+}
+
 /* What must be known before anything is built: does this host do for this machine? */
 static int check_host(struct machine *m)
 {
@@ -95,6 +108,9 @@ static int check_host(struct machine *m)
 			     max);
 		return -ENOTSUP;
 	}
+	r = check_ram(m);
+	if (r)
+		return r;
 	m->advertised = o->flush == FLUSH_AUTO ? backend_auto_interfaces(&m->kvm, o->vcpus)
 					       : backend_interfaces(o->flush);
 	lacking = backend_lacking(&m->kvm, m->advertised, o->vcpus);

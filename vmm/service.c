@@ -78,10 +78,10 @@ static int64_t call_detach(struct vcpu *v, const struct request *r)
 
 	if (err)
 		return err;
-	/* KVM refuses a CR3 beyond physical memory, and that would be our failure. */
+	/* KVM refuses a CR3 beyond physical addresses, and that would be our failure. */
 	if (!gmem_ptr(&m->mem, plan.to, PAGE_BYTES))
 		return HF_EROOT;
-	detach_request(&m->flush, m->detach_slots, &plan.targets,
+	detach_request(&m->flush, m->detach_slots, v->index, &plan.targets,
 		       &(struct detach_roots){ plan.from, plan.to }, plan.deadline_us, &moved);
 	return write_moved(m, r, plan.bank_mask, &moved);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The flush calls the VMM serves: from a vCPU's exit through the decoder to
- * the flush service. A guest's mistake ends in its result register and a
+ * The calls the VMM serves: from a vCPU's exit through the decoder to the
+ * flush service. A guest's mistake ends in its result register and a
  * counter; the functions return 0, or -errno for a failure of the host.
  */
 #ifndef HF_VMM_SERVICE_H
@@ -18,7 +18,7 @@ int service_hyperflush(struct vcpu *v);
 /* KVM_EXIT_XEN, type KVM_EXIT_XEN_HCALL. */
 int service_xen(struct vcpu *v);
 
-/* KVM_EXIT_X86_WRMSR and KVM_EXIT_X86_RDMSR of HF_MSR_HYPERCALL_PAGE. */
+/* KVM_EXIT_X86_WRMSR and KVM_EXIT_X86_RDMSR of HF_MSR_HYPERCALL_PAGE and HF_MSR_LAZY_WORD. */
 int service_wrmsr(struct vcpu *v);
 int service_rdmsr(struct vcpu *v);
 

@@ -183,10 +183,11 @@ static int waits_for_init(struct vcpu *v)
  * of CR4.PGE flushes everything, globals and all PCIDs (SDM vol 3A 4.10.4.1).
  * KVM takes the change by ioctl, and the old value back at the next KVM_RUN.
  *
- * The rest of SREGS is that of the last exit and only this thread runs the
- * vCPU, so writing it back changes nothing. The exception is interrupt_bitmap:
- * an empty one leaves KVM's injected interrupt alone, and KVM only ever adds
- * bits to the synced one, so an old bit would be injected again.
+ * The rest of SREGS is that of the last exit, but for CR3 if move_root() has
+ * written it, and only this thread runs the vCPU: writing it back changes nothing
+ * else. The exception is interrupt_bitmap: an empty one leaves KVM's injected
+ * interrupt alone, and KVM only ever adds bits to the synced one, so an old bit
+ * would be injected again.
  */
 static int vcpu_flush_tlb(struct vcpu *v)
 {
@@ -219,20 +220,20 @@ static int exit_checked(struct vcpu *v)
 	return r;
 }
 
-/* Swaps the guest's lazy word, if it is still LAZY on that root. */
+/* Swaps the guest's lazy word, if there is one and it is still LAZY on that root. */
 static bool swap_lazy_word(struct vcpu *v, const struct detach_roots *roots)
 {
+	uint64_t gpa = v->lazy_word & ~(uint64_t)1, expected = roots->from | HF_LAZY;
 	_Atomic uint64_t *word =
-		gmem_ptr(&v->machine->mem, v->lazy_word & ~(uint64_t)1, sizeof(*word));
-	uint64_t expected = roots->from | HF_LAZY;
+		v->lazy_word ? gmem_ptr(&v->machine->mem, gpa, sizeof(*word)) : NULL;
 
-	return v->lazy_word && word &&
-	       atomic_compare_exchange_strong(word, &expected, roots->to | HF_MOVED);
+	return word && atomic_compare_exchange_strong(word, &expected, roots->to | HF_MOVED);
 }
 
 /*
  * Serves a `detach`: this vCPU goes on with another root, if it is lazily on the one
- * asked about. CR3 is written with the flush, before the answer.
+ * asked about. CR3 is written with the flush, before the answer: upon that the
+ * initiator frees the old root.
  */
 static int move_root(struct vcpu *v)
 {
@@ -246,14 +247,15 @@ static int move_root(struct vcpu *v)
 		v->run->s.regs.sregs.cr3 = roots.to;
 	int r = vcpu_flush_tlb(v);
 
-	detach_done(v->detach, moved);
+	detach_done(v->detach, moved && !r);
 	return r;
 }
 
 /*
  * What flush_enter() has asked for. A root is only changed when KVM has nothing
- * left to do for the last exit, for that may use the old one: such a KVM_RUN
- * returns before it enters the guest, and the request is looked at again.
+ * left to do for the last exit, for that may use the old one. Otherwise KVM_RUN
+ * does that and returns before it enters the guest (immediate_exit: api.rst 5, "The
+ * kvm_run structure"), and the request, if it is still there, is looked at again.
  */
 static int carry_out(struct vcpu *v)
 {

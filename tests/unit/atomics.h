@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Included ahead of the code under test: its atomics and futexes become the explorer's. */
+/* Included ahead of the code under test: its atomics, futexes and clock become the explorer's. */
 #ifndef HF_TESTS_ATOMICS_H
 #define HF_TESTS_ATOMICS_H
 
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/explorer.h"
@@ -20,7 +21,6 @@
 #undef atomic_fetch_sub_explicit
 #undef atomic_thread_fence
 #undef atomic_compare_exchange_strong
-#undef atomic_compare_exchange_weak
 
 #define MODEL_LATE(order) ((order) != memory_order_seq_cst)
 /* A statement expression, whose value may go unused. */
@@ -43,7 +43,10 @@
 #define atomic_fetch_sub_explicit(p, v, o) MODEL_RMW(p, MODEL_ADD, -(int64_t)(v), o)
 #define atomic_fetch_sub(p, v)		   atomic_fetch_sub_explicit(p, v, memory_order_seq_cst)
 #define atomic_thread_fence(o)		   explorer_drain(explorer_self())
+#define atomic_compare_exchange_strong(p, expected, v) \
+	model_compare_exchange(p, sizeof(*(p)), expected, v)
 
-#define syscall model_syscall
+#define syscall	      model_syscall
+#define clock_gettime model_clock_gettime
 
 #endif

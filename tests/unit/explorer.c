@@ -42,6 +42,7 @@ static struct {
 	jmp_buf end;	   /* where a violation goes */
 	unsigned self;
 	unsigned switches; /* left in this run */
+	struct timespec now;
 	uint16_t chosen[MAX_CHOICES], options[MAX_CHOICES];
 	unsigned depth, known; /* choices made in this run; choices given in advance */
 } x;
@@ -189,10 +190,63 @@ uint64_t model_rmw(volatile void *p, size_t size, enum model_rmw op, uint64_t va
 	return old;
 }
 
+bool model_compare_exchange(volatile void *p, size_t size, void *expected, uint64_t value)
+{
+	explorer_point();
+	explorer_drain(x.self);
+	uint64_t old = memory_read(p, size);
+
+	if (old != memory_read(expected, size)) {
+		memory_write(expected, size, old);
+		return false;
+	}
+	memory_write(p, size, value);
+	return true;
+}
+
+int model_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	(void)clock;
+	*now = x.now;
+	return 0;
+}
+
 static bool futex_woken(void *ctx, unsigned id)
 {
 	(void)ctx;
 	return !x.threads[id].futex;
+}
+
+static bool futex_woken_or_late(void *ctx, unsigned id)
+{
+	return !x.scenario->patient || futex_woken(ctx, id);
+}
+
+/* The scheduler has gone on with this thread, though nobody has woken it: the timeout has come. */
+static long timed_out(const struct timespec *timeout)
+{
+	x.threads[x.self].futex = NULL;
+	if (x.now.tv_sec < timeout->tv_sec ||
+	    (x.now.tv_sec == timeout->tv_sec && x.now.tv_nsec < timeout->tv_nsec))
+		x.now = *timeout;
+	return -1;
+}
+
+static long futex_wait(volatile void *word, uint32_t value, const struct timespec *timeout)
+{
+	struct thread *t = &x.threads[x.self];
+
+	if (memory_read(word, sizeof(value)) != value)
+		return -1;
+	if (!t->interrupted && explorer_choose(2)) {
+		t->interrupted = true; /* once a run: EINTR */
+		return -1;
+	}
+	if (x.scenario->at_futex_wait)
+		x.scenario->at_futex_wait(x.scenario->ctx, x.self);
+	t->futex = word;
+	explorer_wait(timeout ? futex_woken_or_late : futex_woken, false);
+	return t->futex ? timed_out(timeout) : 0;
 }
 
 long model_syscall(long number, ...)
@@ -203,6 +257,7 @@ long model_syscall(long number, ...)
 	volatile void *word = va_arg(args, void *);
 	int op = va_arg(args, int);
 	uint32_t value = va_arg(args, uint32_t);
+	const struct timespec *timeout = va_arg(args, const struct timespec *);
 	va_end(args);
 	if (number != SYS_futex)
 		explorer_fail("a system call that the model does not know");
@@ -213,16 +268,11 @@ long model_syscall(long number, ...)
 			if (x.threads[i].futex == word)
 				x.threads[i].futex = NULL;
 	} else if (op == FUTEX_WAIT_PRIVATE) {
-		if (memory_read(word, sizeof(value)) != value)
-			return -1;
-		if (!x.threads[x.self].interrupted && explorer_choose(2)) {
-			x.threads[x.self].interrupted = true; /* once a run: EINTR */
-			return -1;
-		}
-		if (x.scenario->at_futex_wait)
-			x.scenario->at_futex_wait(x.scenario->ctx, x.self);
-		x.threads[x.self].futex = word;
-		explorer_wait(futex_woken, false);
+		if (timeout)
+			explorer_fail("a relative timeout, which the model does not know");
+		return futex_wait(word, value, NULL);
+	} else if (op == FUTEX_WAIT_BITSET_PRIVATE) {
+		return futex_wait(word, value, timeout);
 	} else {
 		explorer_fail("a futex operation that the model does not know");
 	}
@@ -262,12 +312,13 @@ static void resume(unsigned id)
 static bool step(void)
 {
 	unsigned moves[2 * EXPLORER_MAX_THREADS], n = 0;
-	bool going_on = enabled(x.self);
+	/* A sleeper that may wake by its timeout is not interrupted by a switch. */
+	bool going_on = enabled(x.self) && !x.threads[x.self].futex;
 
 	if (going_on)
 		moves[n++] = x.self;
 	for (unsigned i = 0; i < x.scenario->threads && (!going_on || x.switches); i++) {
-		if (i != x.self && enabled(i))
+		if ((i != x.self || !going_on) && enabled(i))
 			moves[n++] = i;
 		if (x.threads[i].buffered)
 			moves[n++] = EXPLORER_MAX_THREADS + i;
@@ -298,6 +349,7 @@ static void run_once(void)
 	x.depth = 0;
 	x.self = 0;
 	x.switches = x.scenario->switches;
+	x.now = (struct timespec){ 0 };
 	for (unsigned i = 0; i < x.scenario->threads; i++) {
 		struct thread *t = &x.threads[i];
 		uint8_t *stack = t->stack;

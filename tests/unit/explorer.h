@@ -15,12 +15,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define EXPLORER_MAX_THREADS 4u
 
 struct explorer_scenario {
 	unsigned threads;
 	unsigned switches; /* most switches away from a thread that could go on, in one run */
+	bool patient;	   /* no sleep ends by its timeout: who is not woken waits for ever */
 	void *ctx;
 	void (*reset)(void *ctx);		       /* before each run: the initial state */
 	void (*thread)(void *ctx, unsigned id);	       /* a thread's life */
@@ -63,6 +65,10 @@ uint64_t model_load(const volatile void *p, size_t size);
 void model_store(volatile void *p, size_t size, uint64_t value, bool delayed);
 /* A delayed addition is atomic, but may become visible late, as C allows unless it is seq_cst. */
 uint64_t model_rmw(volatile void *p, size_t size, enum model_rmw op, uint64_t value, bool delayed);
+/* A full barrier. `expected` points to a value of that size. */
+bool model_compare_exchange(volatile void *p, size_t size, void *expected, uint64_t value);
 long model_syscall(long number, ...);
+/* Time only passes when a sleep ends by its timeout, which it does at any moment. */
+int model_clock_gettime(clockid_t clock, struct timespec *now);
 
 #endif

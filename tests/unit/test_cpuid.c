@@ -183,7 +183,7 @@ static void hyperflush_leaves(void **state)
 	const struct kvm_cpuid_entry2 *f = leaf(base + HF_CPUID_FEATURES, 0);
 
 	assert_int_equal(f->eax, HF_VERSION);
-	assert_int_equal(f->ebx, HF_FEATURE_FLUSH);
+	assert_int_equal(f->ebx, HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH);
 	assert_int_equal(f->ecx, HF_MSR_HYPERCALL_PAGE);
 	const struct kvm_cpuid_entry2 *limits = leaf(base + HF_CPUID_LIMITS, 0);
 
@@ -198,11 +198,12 @@ static void lowering_is_said_only_when_offered(void **state)
 	build(&amd, 4, 0, BIT(HYPERFLUSH) | BIT(HYPERV));
 	uint32_t base = find_interface(HF_SIGNATURE);
 
-	assert_int_equal(leaf(base + HF_CPUID_FEATURES, 0)->ebx, HF_FEATURE_FLUSH);
+	assert_false(leaf(base + HF_CPUID_FEATURES, 0)->ebx & HF_FEATURE_LOWER_HYPERV);
 	build(&amd, 4, 0, BIT(HYPERFLUSH) | BIT(HYPERV) | BIT(LOWERED));
 	base = find_interface(HF_SIGNATURE);
 	assert_int_equal(leaf(base + HF_CPUID_FEATURES, 0)->ebx,
-			 HF_FEATURE_FLUSH | HF_FEATURE_LOWER_HYPERV);
+			 HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH |
+				 HF_FEATURE_LOWER_HYPERV);
 }
 
 static void hyperv_leaves(void **state)
@@ -356,6 +357,15 @@ static void no_leaf_twice(void **state)
 				 &out_entries[i]);
 }
 
+static void phys_bits(void **state)
+{
+	(void)state;
+	assert_int_equal(cpuid_phys_bits(&amd), 48);
+	assert_int_equal(cpuid_phys_bits(&intel), 36); /* does not say */
+	build(&amd, 4, 2, 0);
+	assert_int_equal(cpuid_phys_bits(&out), 48);
+}
+
 static void find(void **state)
 {
 	(void)state;
@@ -403,6 +413,7 @@ int main(void)
 		cmocka_unit_test(amd_topology),
 		cmocka_unit_test(the_rest_is_the_hosts),
 		cmocka_unit_test(no_leaf_twice),
+		cmocka_unit_test(phys_bits),
 		cmocka_unit_test(find),
 		cmocka_unit_test(room),
 	};

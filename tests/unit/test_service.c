@@ -1,123 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/service.c: a vCPU's exit in, its registers, the targets and the counters out. */
+/*
+ * vmm/service.c: a vCPU's exit in, its registers, the targets and the counters out. Nobody is
+ * in KVM_RUN. `fence`, `detach` and the lazy word: test_service_detach.c.
+ */
 #include "unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "service_fixture.h"
 #include "shared/xen_abi.h"
 #include "vmm/hypercall.h"
-#include "vmm/machine.h"
 #include "vmm/service.h"
-
-#define VCPUS	  70u
-#define RAM_BYTES (1u << 20)
-#define REQUEST	  0x8000u
-#define PAGE	  0x3000u
-#define SELF	  3u
-
-static struct machine machine;
-static struct vcpu *self;
-
-/* Nobody runs in these tests. */
-static void kick(void *ctx, unsigned vcpu)
-{
-	(void)ctx;
-	(void)vcpu;
-	fail();
-}
-
-static void barrier(void *ctx)
-{
-	(void)ctx;
-	fail();
-}
-
-static int setup(void **state)
-{
-	static const struct flush_ops ops = { .kick = kick, .barrier = barrier };
-	size_t bytes = VCPUS * sizeof(struct flush_target);
-
-	(void)state;
-	memset(&machine, 0, sizeof(machine));
-	machine.advertised = 1u << HF_BACKEND_HYPERFLUSH;
-	machine.vcpu_count = VCPUS;
-	machine.vcpus = test_calloc(VCPUS, sizeof(*machine.vcpus));
-	machine.flush = (struct flush_service){ .count = VCPUS, .ops = &ops, .ctx = &machine };
-	machine.flush.targets = aligned_alloc(_Alignof(struct flush_target), bytes);
-	if (!machine.flush.targets || gmem_create(&machine.mem, RAM_BYTES))
-		return -1;
-	memset(machine.flush.targets, 0, bytes);
-	for (unsigned i = 0; i < VCPUS; i++)
-		machine.vcpus[i] = (struct vcpu){ .machine = &machine,
-						  .index = i,
-						  .flush = &machine.flush.targets[i] };
-	self = &machine.vcpus[SELF];
-	self->run = test_calloc(1, sizeof(*self->run));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	test_free(self->run);
-	gmem_destroy(&machine.mem);
-	free(machine.flush.targets);
-	test_free(machine.vcpus);
-	return 0;
-}
-
-static bool wrmsr(uint32_t index, uint64_t value)
-{
-	self->run->msr.index = index;
-	self->run->msr.data = value;
-	assert_int_equal(service_wrmsr(self), 0);
-	return !self->run->msr.error;
-}
-
-static void register_page(void)
-{
-	assert_true(wrmsr(HF_MSR_HYPERCALL_PAGE, PAGE | 1));
-}
-
-static int64_t call(uint64_t nr, uint64_t gpa, uint64_t len)
-{
-	struct kvm_regs *r = &self->run->s.regs.regs;
-	struct kvm_regs before;
-
-	memset(r, 0x5a, sizeof(*r));
-	r->rax = nr;
-	r->rdi = gpa;
-	r->rsi = len;
-	before = *r;
-	self->run->kvm_dirty_regs = 0;
-	assert_int_equal(service_hyperflush(self), 0);
-	int64_t result = (int64_t)r->rax;
-
-	/* No other register changes, and KVM is told of the one that does. */
-	before.rax = r->rax;
-	assert_memory_equal(r, &before, sizeof(before));
-	assert_int_equal(self->run->kvm_dirty_regs, KVM_SYNC_X86_REGS);
-	return result;
-}
 
 static void put_request(uint64_t gpa, const struct hf_flush *head)
 {
 	assert_int_equal(gmem_write(&machine.mem, gpa, head, sizeof(*head)), 0);
-}
-
-static unsigned pending(void)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < VCPUS; i++)
-		n += atomic_load(&machine.flush.targets[i].pending);
-	return n;
-}
-
-static uint64_t errors(void)
-{
-	return counter_read(&self->counters.hypercall_errors);
 }
 
 static void flush_everybody(void **state)
@@ -140,7 +37,11 @@ static void flush_everybody(void **state)
 
 static void unknown_calls(void **state)
 {
-	static const uint64_t calls[] = { 0, HF_CALL_FLUSH + 1, 1000, 1ull << 32 | HF_CALL_FLUSH,
+	static const uint64_t calls[] = { 0,
+					  HF_CALL_DETACH + 1,
+					  1000,
+					  1ull << 32 | HF_CALL_FLUSH,
+					  1ull << 32 | HF_CALL_DETACH,
 					  UINT64_MAX };
 
 	(void)state;
@@ -256,17 +157,18 @@ static void page_msr(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(refused); i++)
-		assert_false(wrmsr(HF_MSR_HYPERCALL_PAGE, refused[i]));
+		assert_false(wrmsr(self, HF_MSR_HYPERCALL_PAGE, refused[i]));
 	assert_int_equal(machine.hypercall_page, 0);
 	assert_memory_equal(machine.mem.base + PAGE, zero, sizeof(zero));
-	assert_false(wrmsr(HF_MSR_HYPERCALL_PAGE + 1, PAGE | 1));
+	assert_false(wrmsr(self, HF_MSR_HYPERCALL_PAGE + HF_MSR_COUNT, PAGE | 1));
+	assert_false(wrmsr(self, HF_MSR_HYPERCALL_PAGE - 1, PAGE | 1));
 	register_page();
 	assert_int_equal(machine.hypercall_page, PAGE | 1);
-	assert_true(wrmsr(HF_MSR_HYPERCALL_PAGE, 0));
+	assert_true(wrmsr(self, HF_MSR_HYPERCALL_PAGE, 0));
 	assert_int_equal(machine.hypercall_page, 0);
 	machine.advertised = 0;
-	assert_false(wrmsr(HF_MSR_HYPERCALL_PAGE, PAGE | 1));
-	assert_false(wrmsr(HF_MSR_HYPERCALL_PAGE, 0));
+	assert_false(wrmsr(self, HF_MSR_HYPERCALL_PAGE, PAGE | 1));
+	assert_false(wrmsr(self, HF_MSR_HYPERCALL_PAGE, 0));
 }
 
 static void code_page(void **state)
@@ -286,19 +188,18 @@ static void code_page(void **state)
 
 static void page_msr_reads_back(void **state)
 {
+	uint64_t value;
+
 	(void)state;
 	register_page();
-	self->run->msr.index = HF_MSR_HYPERCALL_PAGE;
-	assert_int_equal(service_rdmsr(self), 0);
-	assert_int_equal(self->run->msr.error, 0);
-	assert_int_equal(self->run->msr.data, PAGE | 1);
-	self->run->msr.index = HF_MSR_HYPERCALL_PAGE + 1;
-	assert_int_equal(service_rdmsr(self), 0);
-	assert_int_equal(self->run->msr.error, 1);
-	self->run->msr.index = HF_MSR_HYPERCALL_PAGE;
+	assert_true(rdmsr(self, HF_MSR_HYPERCALL_PAGE, &value));
+	assert_int_equal(value, PAGE | 1);
+	assert_true(rdmsr(&machine.vcpus[0], HF_MSR_HYPERCALL_PAGE, &value)); /* the machine's */
+	assert_int_equal(value, PAGE | 1);
+	assert_false(rdmsr(self, HF_MSR_HYPERCALL_PAGE + HF_MSR_COUNT, &value));
+	assert_false(rdmsr(self, HF_MSR_HYPERCALL_PAGE - 1, &value));
 	machine.advertised = 0;
-	assert_int_equal(service_rdmsr(self), 0);
-	assert_int_equal(self->run->msr.error, 1);
+	assert_false(rdmsr(self, HF_MSR_HYPERCALL_PAGE, &value));
 }
 
 static int64_t xen_call(uint64_t nr, uint64_t op, uint64_t arg, uint32_t cpl)
@@ -338,24 +239,22 @@ static void xen_refuses(void **state)
 	assert_int_equal(counter_read(&self->counters.hypercalls), 3);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(flush_everybody),
-		TEST(unknown_calls),
-		TEST(callers_outside_the_kernel),
-		TEST(request_outside_ram),
-		TEST(request_lengths),
-		TEST(request_of_no_bytes),
-		TEST(refused_request_changes_nothing),
-		TEST(not_in_use),
-		TEST(page_msr),
-		TEST(code_page),
-		TEST(page_msr_reads_back),
-		TEST(xen_flushes_everybody),
-		TEST(xen_refuses),
+		SERVICE_TEST(flush_everybody),
+		SERVICE_TEST(unknown_calls),
+		SERVICE_TEST(callers_outside_the_kernel),
+		SERVICE_TEST(request_outside_ram),
+		SERVICE_TEST(request_lengths),
+		SERVICE_TEST(request_of_no_bytes),
+		SERVICE_TEST(refused_request_changes_nothing),
+		SERVICE_TEST(not_in_use),
+		SERVICE_TEST(page_msr),
+		SERVICE_TEST(code_page),
+		SERVICE_TEST(page_msr_reads_back),
+		SERVICE_TEST(xen_flushes_everybody),
+		SERVICE_TEST(xen_refuses),
 	};
 
 	return cmocka_run_group_tests_name("service", tests, NULL, NULL);

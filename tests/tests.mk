@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 include tests/unit/unit.mk
+include tests/model/model.mk
 
 lint: ## formatting, static analysis, licence lines
 	tests/lint

@@ -246,7 +246,7 @@ static long futex_wait(volatile void *word, uint32_t value, const struct timespe
 		x.scenario->at_futex_wait(x.scenario->ctx, x.self);
 	t->futex = word;
 	explorer_wait(timeout ? futex_woken_or_late : futex_woken, false);
-	return t->futex ? timed_out(timeout) : 0;
+	return timeout && t->futex ? timed_out(timeout) : 0;
 }
 
 long model_syscall(long number, ...)

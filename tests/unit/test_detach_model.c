@@ -2,7 +2,8 @@
 /*
  * vmm/detach.c, with vmm/flush.c below it, in every order of their steps (explorer.h), between
  * vCPU threads with a model of what surrounds them: KVM_RUN, the kick's signal, and a guest
- * that counts the references to its roots. Each mutant of detach.c must fail here.
+ * that counts the references to its roots. Each mutant of detach.c in mutants/detach/ must
+ * fail here.
  *
  * A vCPU that has a root in CR3 holds a reference to it. The initiator drops those
  * of the vCPUs in its moved set, the guest its own when it leaves. A root is free

@@ -76,13 +76,14 @@ static struct root *make_root(void)
 	return r;
 }
 
-static void put_root(struct root *r)
+/* Drops so many references. */
+static void put_root(struct root *r, unsigned count)
 {
-	unsigned before = atomic_fetch_sub(&r->references, 1);
+	unsigned before = atomic_fetch_sub(&r->references, count);
 
-	if (!before)
+	if (before < count)
 		atomic_fetch_add(&overdrawn, 1);
-	if (before != 1)
+	if (before != count)
 		return;
 	r->stamp = POISON;
 	free(r);
@@ -127,7 +128,7 @@ static void leave(struct vcpu *v)
 	if (atomic_compare_exchange_strong(&v->word, &expected, address(r) | HF_ACTIVE)) {
 		walk(v, r);
 		v->cr3 = kernel;
-		put_root(r);
+		put_root(r, 1);
 	} else {
 		v->stale += expected != (address(kernel) | HF_MOVED) || v->cr3 != kernel;
 	}
@@ -256,15 +257,14 @@ static void end_space(struct vcpu *v, unsigned round)
 		       &(struct detach_roots){ address(old), address(kernel) },
 		       deadlines[choose(v, COUNT_OF(deadlines))], &moved);
 	atomic_store(&v->ending, NULL);
+	unsigned count = 0;
+
 	for (unsigned i = 0; i < VCPUS; i++) {
-		if (vcpu_set_test(&moved, i)) {
-			v->handed++;
-			put_root(old);
-		} else {
-			v->kept += vcpu_set_test(&set, i);
-		}
+		count += vcpu_set_test(&moved, i);
+		v->kept += vcpu_set_test(&set, i) && !vcpu_set_test(&moved, i);
 	}
-	put_root(old);
+	v->handed += count;
+	put_root(old, count + 1); /* theirs, and that of the address space */
 }
 
 static void *vcpu_main(void *arg)
@@ -326,8 +326,8 @@ static void leave_everything(void)
 {
 	for (unsigned i = 0; i < RUNNING; i++) {
 		if (atomic_load(&vcpus[i].word) & HF_LAZY)
-			put_root(vcpus[i].cr3);
-		put_root(vcpus[i].own);
+			put_root(vcpus[i].cr3, 1);
+		put_root(vcpus[i].own, 1);
 	}
 }
 

@@ -2,7 +2,7 @@
 /*
  * vmm/flush.c in every order of its steps (explorer.h), between vCPU threads
  * with a model of what surrounds it: KVM_RUN, the kick's signal, membarrier,
- * a TLB. Each mutant of flush.c in mutants/ must fail here.
+ * a TLB. Each mutant of flush.c in mutants/flush/ must fail here.
  *
  * A page table word of each vCPU counts up. Before a flush the vCPU raises
  * its word, after it it publishes the number; a guest instruction that uses an

@@ -224,6 +224,7 @@ u32 exit_reap(void)
 void exit_wait_reaped(void)
 {
 	while (exit_pending()) {
+		leave_root(); /* this CPU may be who holds one */
 		exit_reap();
 		thread_yield();
 	}
@@ -276,4 +277,5 @@ void exit_hurry(void)
 			unmap_whole(mm);
 		drop_here(mm);
 	}
+	exit_reap(); /* those that wait for the reaper only */
 }

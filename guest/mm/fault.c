@@ -2,6 +2,7 @@
 #include "guest/cpu/memory.h"
 #include "guest/lib/errno.h"
 #include "guest/lib/string.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/fault.h"
 #include "guest/mm/huge.h"
 #include "guest/mm/page.h"
@@ -79,19 +80,18 @@ static int map_zeroes(struct mm *mm, const struct vma *v, u64 va)
 
 /*
  * Sharers never write to it, and its mapping here is read-only on every CPU (fork
- * has flushed), so the copy is whole. Other CPUs forget the old page before its
- * reference is dropped: they must see each other's writes from now on.
+ * has flushed), so the copy is whole. The copy is mapped when every CPU has forgotten the old
+ * page: one that still read that would miss what another writes to the copy.
  */
-static int copy_page(struct mmu_gather *g, const struct vma *v, pte_t *slot, u64 va, pte_t e)
+static int copy_page(struct mmu_gather *g, const struct vma *v, pte_t *slot, u64 va, pte_t *later)
 {
 	paddr_t copy = page_alloc();
 
 	if (copy == PADDR_NONE)
 		return -ENOMEM;
-	memcpy(phys_to_virt(copy), phys_to_virt(pte_addr(e)), PAGE_SIZE);
-	pte_t new = copy | vma_flags(v->prot) | PTE_EXCLUSIVE | PTE_PRESENT;
-
-	gather_page(g, va, pte_exchange(slot, new), 1);
+	memcpy(phys_to_virt(copy), phys_to_virt(pte_addr(pte_read(slot))), PAGE_SIZE);
+	*later = copy | vma_flags(v->prot) | PTE_EXCLUSIVE | PTE_PRESENT;
+	gather_page(g, va, pte_exchange(slot, 0), 1);
 	gather_mm(g)->mapped++;
 	return 0;
 }
@@ -106,8 +106,9 @@ static bool is_shared(pte_t e)
 	return !(e & PTE_EXCLUSIVE) && page_refs(pte_addr(e)) > 1;
 }
 
-/* A write to a leaf without PTE_WRITE that its VMA allows. */
-static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va)
+/* A write to a leaf without PTE_WRITE that its VMA allows. *later: the entry for after the flush.
+ */
+static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va, pte_t *later)
 {
 	struct mm *mm = gather_mm(g);
 	unsigned level;
@@ -121,7 +122,7 @@ static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va)
 		slot = find_leaf(mm, va, &level);
 	}
 	if (is_shared(pte_read(slot)))
-		return copy_page(g, v, slot, ALIGN_DOWN(va, PAGE_SIZE), pte_read(slot));
+		return copy_page(g, v, slot, ALIGN_DOWN(va, PAGE_SIZE), later);
 	mem_fetch_or(slot, PTE_WRITE | PTE_EXCLUSIVE);
 	return 0;
 }
@@ -138,9 +139,12 @@ static int make_accessible(struct mm *mm, const struct vma *v, u64 va, unsigned 
 			return r;
 	} else if (access == ACCESS_WRITE && !(pte_read(slot) & PTE_WRITE)) {
 		struct mmu_gather *g = gather_begin(mm);
-		int r = break_sharing(g, v, va);
+		pte_t later = 0;
+		int r = break_sharing(g, v, va, &later);
 
 		debt_settle(gather_end(g));
+		if (later)
+			pte_write(pt_slot(mm->root, va, 1), later);
 		return r;
 	}
 	return 0;
@@ -163,7 +167,7 @@ int fault_locked(struct mm *mm, u64 va, unsigned access, paddr_t *page)
 	return 0;
 }
 
-int mm_fault(struct mm *mm, u64 va, unsigned access)
+static int take_fault(struct mm *mm, u64 va, unsigned access)
 {
 	paddr_t page;
 	int r;
@@ -172,4 +176,14 @@ int mm_fault(struct mm *mm, u64 va, unsigned access)
 	r = fault_locked(mm, va, access, &page);
 	mm_unlock(mm);
 	return r;
+}
+
+int mm_fault(struct mm *mm, u64 va, unsigned access)
+{
+	int r = take_fault(mm, va, access);
+
+	if (r != -ENOMEM || !exit_pending())
+		return r;
+	exit_hurry(); /* lazy CPUs must not keep the memory of the dead */
+	return take_fault(mm, va, access);
 }

@@ -72,6 +72,7 @@ static s64 on_range(struct mm *mm, u64 addr, u64 bytes, range_call *call, u64 ar
 	if (!r)
 		r = call(g, addr, addr + bytes, arg);
 	debt_settle(gather_end(g));
+	vma_merge(mm); /* what was cut, also by a call that was refused */
 	mm_unlock(mm);
 	return r;
 }
@@ -133,8 +134,12 @@ static s64 move(struct mmu_gather *g, u64 from, u64 end, u64 to)
 		return -ENOMEM;
 	r = zap_move(g, from, to, bytes);
 	if (r) {
-		if (cut(mm, to, to + bytes))
-			vma_remove(mm, to, to + bytes);
+		/* The insertion may have merged with what it touches; that freed what the cut
+		 * needs. */
+		if (!cut(mm, to, to + bytes))
+			panic("map: no VMA to cut at %#llx", (unsigned long long)to);
+		vma_remove(mm, to, to + bytes);
+		zap_range(g, to, to + bytes); /* tables that were made for the move */
 		return r;
 	}
 	/* The new VMA may have merged with its neighbours; what that freed, the cut needs. */

@@ -172,6 +172,10 @@ void vma_set_prot(struct mm *mm, u64 start, u64 end, unsigned prot)
 		ASSERT(v->start >= start && v->end <= end);
 		v->prot = prot;
 	}
+}
+
+void vma_merge(struct mm *mm)
+{
 	for (struct vma *v = mm->vmas; v; v = v->next)
 		merge(mm, v);
 }

@@ -37,6 +37,9 @@ bool vma_insert(struct mm *mm, u64 start, u64 end, unsigned prot, bool huge);
 /* Cuts VMAs at `va`, so that none spans it. False: no memory, nothing changed. */
 bool vma_split_at(struct mm *mm, u64 va);
 
+/* Joins neighbours that are alike again. */
+void vma_merge(struct mm *mm);
+
 /* Forgets [start, end); no VMA may span either edge. */
 void vma_remove(struct mm *mm, u64 start, u64 end);
 

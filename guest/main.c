@@ -14,6 +14,7 @@
 #include "guest/lib/string.h"
 #include "guest/mm/page.h"
 #include "guest/mm/pgtable.h"
+#include "guest/mm/table.h"
 #include "guest/sched/thread.h"
 #include "guest/suites.h"
 #include "shared/harness.h"
@@ -26,6 +27,8 @@ static const struct suite {
 	{ "mm-boot", suite_mm_boot },
 	{ "panic", suite_panic },
 	{ "flush", suite_flush },
+	{ "mm", suite_mm },
+	{ "user", suite_user },
 	{ "bench-flush", suite_bench_flush },
 	{ "bench-mm", suite_bench_mm },
 };
@@ -74,6 +77,8 @@ _Noreturn void boot_main(u32 magic, u32 info);
 
 void boot_main(u32 magic, u32 info)
 {
+	u32 quarantine;
+
 	smp_init_boot_cpu();
 	boot_info_parse(&boot, magic, info);
 	cmdline_init(boot.cmdline);
@@ -82,6 +87,9 @@ void boot_main(u32 magic, u32 info)
 	init_memory();
 	init_cpus();
 	page_init_high(&boot);
+	quarantine = (u32)cmdline_u64("quarantine", 0);
+	if (quarantine)
+		table_quarantine_init(quarantine);
 	kprintf("%u CPUs (%s), %llu MiB free\n", cpu_count(), apic_is_x2() ? "x2APIC" : "xAPIC",
 		(unsigned long long)page_free_count() * PAGE_SIZE >> 20);
 	thread_create("suite", 0, run_suite, NULL);

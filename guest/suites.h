@@ -11,6 +11,8 @@ int suite_boot(void);	     /* "boot": self-test of the kernel's base */
 int suite_mm_boot(void);     /* "mm-boot": self-test of what guest/mm stands on */
 int suite_panic(void);	     /* "panic": panics on purpose, to show the dump */
 int suite_flush(void);	     /* "flush": guest/conform */
+int suite_mm(void);	     /* "mm": guest/stress */
+int suite_user(void);	     /* "user": guest/user */
 int suite_bench_mm(void);    /* "bench-mm": guest/bench */
 int suite_bench_flush(void); /* "bench-flush": guest/bench */
 

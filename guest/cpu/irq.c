@@ -14,7 +14,7 @@ void irq_register(u8 vector, irq_handler *fn)
 {
 	irq_handler *nobody = NULL;
 
-	ASSERT(vector >= VECTOR_FIRST_IRQ && vector != VECTOR_SPURIOUS);
+	ASSERT(vector >= VECTOR_FIRST_IRQ && vector != VECTOR_SPURIOUS && vector != VECTOR_SYSCALL);
 	if (!__atomic_compare_exchange_n(&handlers[vector], &nobody, fn, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		panic("irq: vector %#x is taken", vector);

@@ -9,10 +9,11 @@
 
 enum vector {
 	VECTOR_FIRST_IRQ = 0x20,
-	VECTOR_TEST = 0x40,  /* suites */
-	VECTOR_FLUSH = 0xf0, /* guest/flush */
-	VECTOR_WAKE = 0xf1,  /* thread_wake() of a halted CPU */
-	VECTOR_TICK = 0xf2,  /* local APIC timer */
+	VECTOR_TEST = 0x40,    /* suites */
+	VECTOR_SYSCALL = 0x80, /* INT from ring 3; no interrupt */
+	VECTOR_FLUSH = 0xf0,   /* guest/flush */
+	VECTOR_WAKE = 0xf1,    /* thread_wake() of a halted CPU */
+	VECTOR_TICK = 0xf2,    /* local APIC timer */
 	VECTOR_SPURIOUS = 0xff,
 };
 

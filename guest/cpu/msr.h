@@ -16,6 +16,7 @@
 #define EFER_NXE (1u << 11)
 
 #define CR0_PE	(1ul << 0)
+#define CR0_EM	(1ul << 2)
 #define CR0_WP	(1ul << 16)
 #define CR0_PG	(1ul << 31)
 #define CR4_PAE (1ul << 5)

@@ -129,7 +129,8 @@ void panic_at(const struct trap_frame *frame, const char *fmt, ...)
 	print_registers(frame);
 	print_control_registers();
 	print_address(frame->rip);
-	print_backtrace(frame->rbp);
+	if (!trap_from_user(frame)) /* RBP is not ours otherwise */
+		print_backtrace(frame->rbp);
 	guest_exit(HARNESS_EXIT_PANIC);
 }
 

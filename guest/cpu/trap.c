@@ -5,9 +5,11 @@
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/trap.h"
 #include "guest/mm/page.h"
+#include "guest/user/user.h"
 
 #define IST_STACK_SIZE 8192
 #define GATE_INTERRUPT 0x8e /* present, DPL 0, interrupts off */
+#define GATE_USER      0xee /* the same with DPL 3: ring 3 may use INT */
 #define STUB_SIZE      16
 
 enum ist { IST_NONE, IST_NMI, IST_DF, IST_MC, IST_COUNT = IST_MC };
@@ -36,7 +38,7 @@ struct table_pointer {
 
 struct cpu_tables {
 	u8 ist_stack[IST_COUNT][IST_STACK_SIZE] __attribute__((aligned(16)));
-	u64 gdt[5];
+	u64 gdt[SEL_TSS / 8 + 2];
 	struct tss tss;
 	struct gate idt[VECTOR_COUNT];
 };
@@ -66,6 +68,8 @@ static void fill_idt(struct gate *idt)
 					.ist = ist[v],
 					.type = GATE_INTERRUPT };
 	}
+	idt[TRAP_BP].type = GATE_USER;
+	idt[VECTOR_SYSCALL].type = GATE_USER;
 }
 
 static void fill_gdt(u64 *gdt, const struct tss *tss)
@@ -74,6 +78,8 @@ static void fill_gdt(u64 *gdt, const struct tss *tss)
 
 	gdt[SEL_CODE64 / 8] = 0x00af9b000000ffff;
 	gdt[SEL_DATA / 8] = 0x00cf93000000ffff;
+	gdt[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
+	gdt[SEL_USER_CODE / 8] = 0x00affb000000ffff;
 	gdt[SEL_TSS / 8] =
 		limit | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 	gdt[SEL_TSS / 8 + 1] = base >> 32;
@@ -105,6 +111,14 @@ void trap_init_cpu(struct cpu *cpu)
 	fill_gdt(t->gdt, &t->tss);
 	load_tables(t);
 	wrmsr(MSR_GS_BASE, (u64)cpu); /* after loading GS, which clears the base */
+	wrmsr(MSR_KERNEL_GS_BASE, 0); /* ring 3's, while this CPU is in the kernel; entry.S */
+	/* Threads have no x87 or SSE state that is saved: in ring 3 these instructions fault. */
+	write_cr0(read_cr0() | CR0_EM);
+}
+
+void trap_set_stack(u64 top)
+{
+	this_cpu()->tables->tss.rsp[0] = top;
 }
 
 static bool fix_up(struct trap_frame *f)
@@ -132,15 +146,42 @@ static const char *exception_name(u64 vector)
 void irq_dispatch(struct trap_frame *f);
 void trap_dispatch(struct trap_frame *f);
 
+static bool is_irq(u64 vector)
+{
+	return vector >= VECTOR_FIRST_IRQ && vector != VECTOR_SYSCALL;
+}
+
+/* These come at any time, on stacks of their own, and concern no thread. */
+static bool is_machine_event(u64 vector)
+{
+	return vector == TRAP_NMI || vector == TRAP_DF || vector == TRAP_MC;
+}
+
+static void dispatch_user(struct trap_frame *f)
+{
+	user_entered();
+	if (is_irq(f->vector))
+		irq_dispatch(f);
+	else
+		user_trap(f);
+	user_leaving(f);
+}
+
 void trap_dispatch(struct trap_frame *f)
 {
-	if (f->vector >= VECTOR_FIRST_IRQ) {
-		irq_dispatch(f);
-		return;
-	}
 	if (f->vector == TRAP_NMI)
 		panic_stop_if_asked();
-	else if (fix_up(f))
-		return;
+	if (!is_machine_event(f->vector)) {
+		if (trap_from_user(f)) {
+			dispatch_user(f);
+			return;
+		}
+		if (is_irq(f->vector)) {
+			irq_dispatch(f);
+			return;
+		}
+		if (fix_up(f))
+			return;
+	}
 	panic_at(f, "%s (%lu), error code %#lx", exception_name(f->vector), f->vector, f->error);
 }

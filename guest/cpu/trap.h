@@ -6,15 +6,18 @@
 #include "guest/lib/types.h"
 
 #define TRAP_NMI 2
+#define TRAP_BP	 3
 #define TRAP_UD	 6
 #define TRAP_DF	 8
 #define TRAP_GP	 13
 #define TRAP_PF	 14
 #define TRAP_MC	 18
 
-#define PF_PRESENT (1u << 0) /* error code: the entry was present, access was refused */
-#define PF_WRITE   (1u << 1)
-#define PF_USER	   (1u << 2)
+#define PF_PRESENT  (1u << 0) /* error code: the entry was present, access was refused */
+#define PF_WRITE    (1u << 1)
+#define PF_USER	    (1u << 2)
+#define PF_RESERVED (1u << 3) /* an entry has a reserved bit set */
+#define PF_FETCH    (1u << 4)
 
 /* As cpu/entry.S pushes it. */
 struct trap_frame {
@@ -23,6 +26,19 @@ struct trap_frame {
 	u64 vector, error;
 	u64 rip, cs, rflags, rsp, ss;
 };
+
+/* Whether it interrupted ring 3. */
+static inline bool trap_from_user(const struct trap_frame *f)
+{
+	return f->cs & 3;
+}
+
+/*
+ * Where this CPU's next entry from ring 3 pushes its frame: in the stack of the
+ * thread that goes there. At each switch to such a thread, interrupts off. 16-byte
+ * aligned.
+ */
+void trap_set_stack(u64 top);
 
 /*
  * The fallible forms return 0, or the vector of the exception the access

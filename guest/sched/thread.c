@@ -8,6 +8,10 @@
 #include "guest/mm/switch.h"
 #include "guest/mm/walk.h"
 #include "guest/sched/thread.h"
+#include "guest/user/user.h"
+
+#define STACK_ORDER 2u
+_Static_assert(THREAD_STACK_SIZE == PAGE_SIZE << STACK_ORDER, "a block of pages");
 
 #define SWITCH_FRAME_WORDS 7 /* six registers and the return address; sched/switch.S */
 
@@ -77,6 +81,7 @@ static void schedule_locked(struct cpu *cpu)
 	cpu->switched_from = from;
 	__atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
 	mm_switch(to->mm);
+	user_on_switch(to);
 	thread_switch(&from->rsp, to->rsp);
 	finish_switch();
 }
@@ -113,12 +118,26 @@ void thread_main(void)
 	panic("thread %s runs after its end", self->name);
 }
 
-struct thread *thread_alloc(const char *name, struct cpu *cpu)
+/* At the bottom of its own stack. NULL: no memory. */
+static struct thread *try_alloc(const char *name, struct cpu *cpu)
 {
-	struct thread *t = kzalloc(THREAD_STACK_SIZE); /* at the bottom of its own stack */
+	paddr_t stack = page_alloc_order(STACK_ORDER);
+	struct thread *t = phys_to_virt(stack);
 
+	if (stack == PADDR_NONE)
+		return NULL;
+	memset(t, 0, THREAD_STACK_SIZE);
 	t->cpu = cpu;
 	strlcpy(t->name, name, sizeof(t->name));
+	return t;
+}
+
+struct thread *thread_alloc(const char *name, struct cpu *cpu)
+{
+	struct thread *t = try_alloc(name, cpu);
+
+	if (!t)
+		panic("no memory for thread %s", name);
 	return t;
 }
 
@@ -148,22 +167,38 @@ static void wake_cpu(struct cpu *cpu)
 	__atomic_add_fetch(&this_cpu()->wake_ipis, 1, __ATOMIC_RELAXED);
 }
 
-struct thread *thread_create(const char *name, u32 cpu, void (*fn)(void *arg), void *arg)
+static void start(struct thread *t, void (*fn)(void *arg), void *arg)
 {
-	struct thread *t = thread_alloc(name, cpu_by_id(cpu));
 	u64 *stack = (u64 *)thread_stack_top(t) - SWITCH_FRAME_WORDS;
+	struct cpu *cpu = t->cpu;
 	bool was, ipi;
 
 	t->fn = fn;
 	t->arg = arg;
 	stack[SWITCH_FRAME_WORDS - 1] = (u64)thread_first;
 	t->rsp = (u64)stack;
-	was = spin_lock_irq(&t->cpu->lock);
+	was = spin_lock_irq(&cpu->lock);
 	ipi = make_runnable(t);
-	spin_unlock(&t->cpu->lock);
+	spin_unlock(&cpu->lock);
 	if (ipi)
-		wake_cpu(cpu_by_id(cpu));
+		wake_cpu(cpu);
 	irq_restore(was);
+}
+
+struct thread *thread_try_create(const char *name, u32 cpu, void (*fn)(void *arg), void *arg)
+{
+	struct thread *t = try_alloc(name, cpu_by_id(cpu));
+
+	if (t)
+		start(t, fn, arg);
+	return t;
+}
+
+struct thread *thread_create(const char *name, u32 cpu, void (*fn)(void *arg), void *arg)
+{
+	struct thread *t = thread_alloc(name, cpu_by_id(cpu));
+
+	start(t, fn, arg);
 	return t;
 }
 

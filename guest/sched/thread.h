@@ -13,7 +13,8 @@
 #define THREAD_STACK_SIZE 16384u
 #define THREAD_NAME_MAX	  24
 
-struct mm; /* a user address space; kernel threads have none */
+struct mm;   /* a user address space; kernel threads have none */
+struct user; /* what a thread that goes to ring 3 has besides */
 
 enum thread_state {
 	THREAD_RUNNABLE, /* running or on the queue */
@@ -26,6 +27,7 @@ struct thread {
 	struct cpu *cpu;
 	struct thread *next; /* run queue */
 	struct mm *mm;
+	struct user *user;	    /* NULL: it is not in ring 3; user/user.h */
 	enum thread_state state;    /* guarded by cpu->lock */
 	bool wake_pending;	    /* guarded by cpu->lock */
 	struct thread *joiner;	    /* guarded by cpu->lock */
@@ -38,6 +40,9 @@ struct thread {
 
 /* Makes a runnable thread on an online CPU. Never fails (panics without memory). */
 struct thread *thread_create(const char *name, u32 cpu, void (*fn)(void *arg), void *arg);
+
+/* The same; NULL: no memory. */
+struct thread *thread_try_create(const char *name, u32 cpu, void (*fn)(void *arg), void *arg);
 
 /* Waits until it has ended and frees it. Exactly one caller, once a thread. */
 void thread_join(struct thread *t);

@@ -20,12 +20,12 @@ include tests/tests.mk
 
 test: ## set up, build, run every test; the last line is the tally
 	@$(SETUP) test
-	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory all units sim
 	@tests/run
 
 test-all: ## the same with Linux 7.2 and the long runs
 	@$(SETUP) test
-	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory all units sim
 	@tests/run all
 
 # Counting mode, if this machine has no KVM of its own: one tick is one instruction.

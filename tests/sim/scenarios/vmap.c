@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Kernel addresses that are flushed no sooner than they are used again. */
+#include "guest/cpu/memory.h"
+#include "guest/mm/kernel_range.h"
+#include "guest/mm/vmap.h"
+#include "tests/sim/frames.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/schedule.h"
+
+static struct mm *a, *b;
+
+/* The arena has four pages: the third round at the latest uses one again. */
+static void come_and_go(void *pages)
+{
+	u32 n = (u32)(u64)pages;
+	paddr_t page[2] = { page_alloc(), page_alloc() };
+
+	for (int i = 0; i < 3; i++) {
+		void *va = vmap(page, n);
+
+		if (va)
+			vunmap(va, n);
+	}
+	vmap_flush();
+	page_put(page[0]);
+	page_put(page[1]);
+}
+
+static void user(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		user_store(VA_A, 1);
+		thread_yield();
+	}
+}
+
+static void kernel(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 4; i++)
+		mem_load(&scene_word[0]);
+}
+
+static void set_up_reuse(void)
+{
+	scene_thread(0, "vmap", NULL, come_and_go, (void *)2);
+	scene_thread(1, "vmap", NULL, come_and_go, (void *)1);
+	scene_thread(2, "kernel", NULL, kernel, NULL);
+}
+
+static void both(void)
+{
+	a = scene_mm("A");
+	scene_map(a, VA_A, 1, PROT_WRITE);
+	b = scene_mm("B");
+	scene_map(b, VA_A, 1, PROT_WRITE);
+}
+
+/* Flushes happen for other reasons: a change of CR3 at each switch. */
+static void set_up_incidental(void)
+{
+	both();
+	scene_thread(0, "vmap", NULL, come_and_go, (void *)1);
+	scene_thread(1, "a1", a, user, NULL);
+	scene_thread(1, "b1", b, user, NULL);
+	scene_thread(2, "vmap", NULL, come_and_go, (void *)2);
+}
+
+/* Nothing but incidental flushes: no page is given away. */
+static void use_again(void *arg)
+{
+	paddr_t page[3] = { page_alloc(), page_alloc(), page_alloc() };
+
+	(void)arg;
+	for (unsigned i = 0; i < 6; i++) {
+		void *va = vmap(&page[i % 3], 1);
+
+		EXPECT(va);
+		vunmap(va, 1);
+		thread_yield();
+	}
+	vmap_flush();
+	for (unsigned i = 0; i < 3; i++)
+		page_put(page[i]);
+}
+
+static void set_up_only_incidental(void)
+{
+	both();
+	scene_thread(0, "vmap", a, use_again, NULL);
+	scene_thread(0, "b0", b, user, NULL);
+	scene_thread(1, "a1", a, user, NULL);
+	scene_thread(1, "b1", b, user, NULL);
+}
+
+/* One CPU is flushed by ranges only: that is no flush of these addresses. */
+static void flush_ranges(void *arg)
+{
+	paddr_t page[2] = { page_alloc(), page_alloc() };
+
+	(void)arg;
+	for (unsigned i = 0; i < 5; i++) {
+		void *va = vmap(&page[i % 2], 1);
+
+		EXPECT(va);
+		vunmap(va, 1);
+		user_store(VA_A, 1);
+		EXPECT(mm_dontneed(a, VA_A, PAGE_SIZE) == 0);
+		thread_yield();
+	}
+	vmap_flush();
+	page_put(page[0]);
+	page_put(page[1]);
+}
+
+static void stay(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 5; i++)
+		mem_load(&scene_word[0]);
+}
+
+static void set_up_ranges(void)
+{
+	both();
+	scene_thread(0, "vmap", a, flush_ranges, NULL);
+	scene_thread(0, "b0", b, user, NULL);
+	scene_thread(1, "a1", a, stay, NULL);
+}
+
+/* Permissions of kernel addresses: none outlives the call that takes it away. */
+static void no_edge_writes(u64 va)
+{
+	for (unsigned cpu = 0; cpu < sim.cpus; cpu++)
+		for (unsigned i = 0; i < sim.cpu[cpu].edges; i++) {
+			const struct sim_edge *e = &sim.cpu[cpu].edge[i];
+
+			if (e->leaf && e->va == va && e->value & PTE_WRITE)
+				sim_fail("I5: CPU %u may still write to %#lx", cpu, va);
+		}
+}
+
+static void protect(void *arg)
+{
+	paddr_t page = page_alloc();
+	u64 va = (u64)vmap(&page, 1);
+	const struct flush_range r = { va, 1 };
+
+	(void)arg;
+	EXPECT(kernel_range_protect(&r, 1, PTE_WRITE, 0) == 0);
+	no_edge_writes(va);
+	EXPECT(kernel_range_protect(&r, 1, 0, PTE_WRITE) == 0);
+	vunmap((void *)va, 1);
+	vmap_flush();
+	page_put(page);
+}
+
+static void set_up_protect(void)
+{
+	both();
+	scene_thread(0, "protect", NULL, protect, NULL);
+	scene_thread(1, "a1", a, user, NULL);
+	scene_thread(1, "b1", b, user, NULL);
+}
+
+const struct sim_scenario vmap_scenarios[] = {
+	{ .name = "vmap-reuse",
+	  .what = "two CPUs trade four addresses",
+	  .cpus = 3,
+	  .setup = set_up_reuse },
+	{ .name = "vmap-incidental",
+	  .what = "while a third one switches address spaces",
+	  .cpus = 3,
+	  .setup = set_up_incidental },
+	{ .name = "vmap-switches",
+	  .what = "all CPUs switch address spaces",
+	  .cpus = 2,
+	  .setup = set_up_only_incidental },
+	{ .name = "vmap-ranges",
+	  .what = "flushes by ranges are not incidental ones",
+	  .cpus = 2,
+	  .setup = set_up_ranges },
+	{ .name = "vmap-protect",
+	  .what = "kernel_range_protect()",
+	  .cpus = 2,
+	  .setup = set_up_protect },
+	{ 0 },
+};

@@ -1,28 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh disable=SC2154 # variables of lib.sh and `all`
-# The stress of memory management: each scheme of gup_fast with each flush it goes with, the
-# exit strategies in turn. Sourced by `all`.
+# The stress of memory management: each scheme of gup_fast with each flush that it goes with,
+# the exit strategies in turn. Sourced by `all`; takes long.
 
-# In counting mode a thousand operations take a minute; LONG=1 is for `make test-all`.
-rounds=${LONG:+200}
-rounds=${rounds:-40}
-
-mm_run() { # FLUSH WORDS
-	run_guest "$where: mm, $1, $2" 4 "$1" "suite=mm backend=$1 rounds=$rounds $2"
+mm_run() { # FLUSH ROUNDS WORDS
+	run_guest "$where: mm, $1, $3" 4 "$1" "suite=mm backend=$1 rounds=$2 $3"
 }
 
 mm_matrix() {
-	mm_run none "only=translations"
-	mm_run hyperv "gup=seq teardown=batch only=translations,storm quarantine=64"
-	mm_run hyperflush "gup=seq teardown=detach"
-	mm_run ipi "gup=seq teardown=fullmm only=storm"
-	mm_run kvm "gup=seq teardown=cr3ref only=translations,storm"
-	mm_run hyperflush "gup=counter teardown=cr3ref only=trade,storm"
-	mm_run hyperv "gup=rcu teardown=fullmm only=trade"
-	mm_run ipi "gup=irqoff only=trade"
-	# Refused; forced, the use after free must be found.
-	mm_run kvm "gup=irqoff"
-	mm_run hyperv "gup=irqoff"
-	mm_run hyperflush "gup=irqoff unsafe-gup-irqoff only=trade"
-	mm_run hyperv "gup=irqoff unsafe-gup-irqoff only=trade"
+	mm_run none 40 "only=translations"
+	mm_run hyperflush 40 "gup=seq only=interrupts,trade,controls"
+	mm_run hyperv 100 "gup=seq teardown=batch only=translations,storm quarantine=64"
+	mm_run hyperflush 100 "gup=seq teardown=detach only=translations,storm seed=2"
+	mm_run ipi 100 "gup=seq teardown=fullmm only=storm seed=3"
+	mm_run kvm 100 "gup=seq teardown=cr3ref only=translations,storm seed=4"
+	mm_run hyperflush 40 "gup=counter teardown=fullmm only=trade,storm seed=5"
+	mm_run hyperv 40 "gup=rcu teardown=cr3ref only=trade,storm seed=6"
+	mm_run ipi 40 "gup=irqoff teardown=batch only=trade,storm seed=7"
+	# Refused; where it is forced, the use after free must be found.
+	for b in kvm hyperv hyperflush; do
+		mm_run $b 1 "gup=irqoff"
+		mm_run $b 40 "gup=irqoff unsafe-gup-irqoff only=trade"
+	done
 }

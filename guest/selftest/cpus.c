@@ -78,7 +78,7 @@ static bool arrived(void)
 
 		if (came != expected[i])
 			ktap_diag("CPU %u took %llu IPIs, %llu were sent to it", i,
-				     (unsigned long long)came, (unsigned long long)expected[i]);
+				  (unsigned long long)came, (unsigned long long)expected[i]);
 		expected[i] = came;
 	}
 	return false;

@@ -30,6 +30,15 @@ u64 irq_count(u32 cpu, u8 vector)
 	return __atomic_load_n(&cpu_by_id(cpu)->irqs[vector], __ATOMIC_ACQUIRE);
 }
 
+u64 irq_while_off(void)
+{
+	u64 sum = 0;
+
+	for_each_cpu (i, cpus_online())
+		sum += __atomic_load_n(&cpu_by_id(i)->irqs_while_off, __ATOMIC_RELAXED);
+	return sum;
+}
+
 void irq_dispatch(struct trap_frame *f);
 
 /* From trap_dispatch(). */
@@ -40,6 +49,10 @@ void irq_dispatch(struct trap_frame *f)
 
 	if (f->vector == VECTOR_SPURIOUS)
 		return; /* not in service: no EOI */
+	if (!(f->rflags & RFLAGS_IF)) {
+		__atomic_store_n(&cpu->irqs_while_off, cpu->irqs_while_off + 1, __ATOMIC_RELAXED);
+		return;
+	}
 	if (!fn)
 		panic_at(f, "interrupt %#lx has no handler", f->vector);
 	fn(f);

@@ -47,9 +47,13 @@ expect_signalled() { # SIGNAL STATUS
 	fi
 }
 
+# QEMU's SVM delivers some interrupts twice (tests/testbed/README.md).
+boot=suite=boot
+[ "${HF_TESTBED:-host}" = host ] || boot="$boot emulated"
+
 launch() {
 	for n in 1 4 64; do
-		run_guest "$where: boot with $n vCPUs" $n ipi suite=boot
+		run_guest "$where: boot with $n vCPUs" $n ipi "$boot"
 	done
 	expect "a guest's panic is 4" 4 panic run --append suite=panic "$KERNEL"
 	expect "no end in time is 5" 5 'no verdict' run --cpus 2 --timeout 1 --append "suite=flush backend=ipi rounds=1000000" "$KERNEL"

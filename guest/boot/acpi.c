@@ -4,7 +4,7 @@
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
 
-#define ACPI_LIMIT (4ull << 30) /* what the boot page tables map */
+#define ACPI_TABLE_MAX (1u << 20) /* bytes; a MADT of 4,096 CPUs has 64 KiB */
 
 #define EBDA_SEGMENT  0x40e /* BIOS data area: real-mode segment of the EBDA */
 #define EBDA_SEARCHED 1024u
@@ -94,13 +94,20 @@ paddr_t acpi_find_rsdp(void)
 	return found ? found : search_rsdp(BIOS_START, BIOS_END);
 }
 
+/* The header of a table: checked to be mapped, and nothing else. */
+static const struct acpi_header *header_at(paddr_t pa)
+{
+	if (pa == 0 || pa > BOOT_MAPPED - sizeof(struct acpi_header))
+		panic("acpi: table at %#llx is out of reach", (unsigned long long)pa);
+	return phys_to_virt(pa);
+}
+
 static const struct acpi_header *table_at(paddr_t pa)
 {
-	const struct acpi_header *t = phys_to_virt(pa);
+	const struct acpi_header *t = header_at(pa);
 
-	if (pa == 0 || pa + sizeof(*t) > ACPI_LIMIT || t->length < sizeof(*t) ||
-	    pa + t->length > ACPI_LIMIT)
-		panic("acpi: table at %#llx is out of reach", (unsigned long long)pa);
+	if (t->length < sizeof(*t) || t->length > ACPI_TABLE_MAX || t->length > BOOT_MAPPED - pa)
+		panic("acpi: table at %#llx has %u bytes", (unsigned long long)pa, t->length);
 	if (!checksum_ok(t, t->length))
 		panic("acpi: table %.4s at %#llx has a bad checksum", t->signature,
 		      (unsigned long long)pa);
@@ -115,16 +122,10 @@ static const struct acpi_header *find_table(paddr_t root, u32 entry_size, const 
 	const u8 *end = (const u8 *)rsdt + rsdt->length;
 
 	for (; entry + entry_size <= end; entry += entry_size) {
-		const struct acpi_header *t;
 		u64 pa = 0;
 
 		memcpy(&pa, entry, entry_size);
-		if (pa == 0)
-			continue;
-		if (pa + sizeof(*t) > ACPI_LIMIT)
-			panic("acpi: table at %#llx is out of reach", (unsigned long long)pa);
-		t = phys_to_virt(pa);
-		if (memcmp(t->signature, signature, 4) == 0)
+		if (pa && memcmp(header_at(pa)->signature, signature, 4) == 0)
 			return table_at(pa);
 	}
 	return NULL;
@@ -159,15 +160,16 @@ static u32 add_entry(u32 *ids, u32 count, u32 max, const u8 *entry)
 
 u32 acpi_cpu_ids(paddr_t rsdp_pa, u32 *ids, u32 max)
 {
-	const struct acpi_rsdp *rsdp = phys_to_virt(rsdp_pa);
+	const struct acpi_rsdp *rsdp;
 	const struct acpi_header *madt;
 	const u8 *entry, *end;
 	u32 count = 0;
 
 	if (rsdp_pa == 0)
 		return 0;
-	if (rsdp_pa + sizeof(*rsdp) > ACPI_LIMIT || !is_rsdp(rsdp_pa))
+	if (rsdp_pa > BOOT_MAPPED - sizeof(*rsdp) || !is_rsdp(rsdp_pa))
 		panic("acpi: no RSDP at %#llx", (unsigned long long)rsdp_pa);
+	rsdp = phys_to_virt(rsdp_pa);
 	if (rsdp->revision >= 2 && rsdp->xsdt)
 		madt = find_table(rsdp->xsdt, 8, "APIC");
 	else

@@ -42,25 +42,42 @@ static void add_region(struct boot_info *boot, u64 start, u64 size, u32 type)
 								   .ram = type == PVH_MEMMAP_RAM };
 }
 
+/* [pa, pa + bytes) is mapped: a loader's structure may be read. */
+static void check_reach(const char *what, paddr_t pa, u64 bytes)
+{
+	if (bytes > BOOT_MAPPED || pa > BOOT_MAPPED - bytes)
+		panic("boot: %s at %#llx is out of reach", what, (unsigned long long)pa);
+}
+
 static void copy_cmdline(struct boot_info *boot, paddr_t text)
 {
-	if (strlcpy(boot->cmdline, phys_to_virt(text), sizeof(boot->cmdline)) >=
-	    sizeof(boot->cmdline))
+	size_t len = 0;
+
+	check_reach("command line", text, sizeof(boot->cmdline));
+	memcpy(boot->cmdline, phys_to_virt(text), sizeof(boot->cmdline));
+	while (len < sizeof(boot->cmdline) && boot->cmdline[len])
+		len++;
+	if (len == sizeof(boot->cmdline))
 		panic("boot: command line longer than %d bytes", BOOT_CMDLINE_MAX - 1);
 }
 
 static void parse_pvh(struct boot_info *boot, paddr_t info)
 {
 	const struct pvh_start_info *si = phys_to_virt(info);
-	const struct pvh_memmap_entry *map = phys_to_virt(si->memmap_paddr);
+	struct pvh_memmap_entry entry;
 
 	boot->loader = "PVH";
 	if (si->magic != PVH_START_MAGIC || si->version < 1)
 		panic("boot: PVH start info has magic %#x, version %u", si->magic, si->version);
 	if (si->cmdline_paddr)
 		copy_cmdline(boot, si->cmdline_paddr);
-	for (u32 i = 0; i < si->memmap_entries; i++)
-		add_region(boot, map[i].addr, map[i].size, map[i].type);
+	if (si->memmap_entries > BOOT_MAX_REGIONS)
+		panic("boot: memory map has more than %d entries", BOOT_MAX_REGIONS);
+	check_reach("memory map", si->memmap_paddr, si->memmap_entries * sizeof(entry));
+	for (u32 i = 0; i < si->memmap_entries; i++) {
+		memcpy(&entry, phys_to_virt(si->memmap_paddr + i * sizeof(entry)), sizeof(entry));
+		add_region(boot, entry.addr, entry.size, entry.type);
+	}
 	boot->rsdp = si->rsdp_paddr;
 }
 
@@ -73,11 +90,14 @@ static void parse_multiboot(struct boot_info *boot, paddr_t info)
 		panic("boot: multiboot loader gives no memory map");
 	if (mb->flags & MULTIBOOT_HAS_CMDLINE)
 		copy_cmdline(boot, mb->cmdline);
-	for (u32 at = 0; at < mb->mmap_length;) {
-		const struct multiboot_entry *e = phys_to_virt((paddr_t)mb->mmap_addr + at);
+	check_reach("memory map", mb->mmap_addr, mb->mmap_length);
+	for (u64 at = 0; at + sizeof(struct multiboot_entry) <= mb->mmap_length;) {
+		const struct multiboot_entry *e = phys_to_virt(mb->mmap_addr + at);
 
+		if (e->size < sizeof(*e) - sizeof(e->size))
+			panic("boot: memory map entry of %u bytes", e->size);
 		add_region(boot, e->addr, e->length, e->type);
-		at += e->size + (u32)sizeof(e->size);
+		at += e->size + sizeof(e->size);
 	}
 	boot->rsdp = acpi_find_rsdp();
 }

@@ -6,6 +6,7 @@
 #define KERNEL_BASE	0xffffffff80000000 /* image: va = KERNEL_BASE + pa */
 #define KERNEL_PHYS	0x100000	   /* the image's first byte */
 #define DIRECT_MAP_BASE 0xffff888000000000 /* RAM: va = DIRECT_MAP_BASE + pa */
+#define BOOT_MAPPED	0x100000000	   /* bytes of RAM that the boot page tables map there */
 
 /*
  * Selectors: of the boot GDT and of each CPU's GDT; then of the boot GDT only; then of

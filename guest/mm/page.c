@@ -6,8 +6,7 @@
 #include "guest/mm/page.h"
 #include "guest/sched/spinlock.h"
 
-#define LOW_MEMORY  0x100000ull	 /* the firmware's, and the APs' trampoline */
-#define BOOT_MAPPED (4ull << 30) /* as far as the boot page tables' direct map reaches */
+#define LOW_MEMORY 0x100000ull /* the firmware's, and the APs' trampoline */
 
 enum page_state {
 	PAGE_INSIDE, /* not the first page of a block, or not ours to give */

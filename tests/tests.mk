@@ -2,9 +2,15 @@
 include tests/unit/unit.mk
 include tests/model/model.mk
 include tests/sim/sim.mk
+include tests/fuzz/fuzz.mk
 
 mutants: sim ## break guest/mm in each listed way: the simulator must catch it
 	@tests/sim/mutants/run
+
+FUZZ_INPUTS ?= 10000000
+fuzz: ## fuzz the VMM: FUZZ_INPUTS=10000000 hypercall sequences, a tenth of each other kind; counts them
+	@tests/testbed/setup fuzz
+	@tests/fuzz/run --inputs $(FUZZ_INPUTS)
 
 lint: ## formatting, static analysis, licence lines
 	tests/lint
@@ -12,4 +18,4 @@ lint: ## formatting, static analysis, licence lines
 format: ## clang-format all C files in place
 	find vmm guest shared tests -name '*.[ch]' | xargs clang-format -i
 
-.PHONY: mutants lint format
+.PHONY: mutants fuzz lint format

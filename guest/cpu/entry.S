@@ -7,10 +7,12 @@
  * has, 0, so the kernel's must not be in force there; no other base can be had, for CR4.FSGSBASE
  * is off.
  */
-#define MSR_GS_BASE 0xc0000101
+#define MSR_GS_BASE	  0xc0000101
+#define VECTOR_FIRST_IRQ 0x20 /* cpu/irq.h */
 
 /* Offsets from RSP. */
 #define CS_AFTER_STUB 24
+#define IF_AFTER_STUB 33 /* the byte of RFLAGS in which bit 1 is IF */
 #define FRAME_CS      (15 * 8 + CS_AFTER_STUB)
 
 .macro save_registers
@@ -74,14 +76,27 @@ trap_stubs:
 	.balign 16
 trap_entry:
 	testb $3, CS_AFTER_STUB(%rsp)
-	jz 1f
+	jz 3f
 	swapgs
-1:	save_registers
+2:	save_registers
 	testb $3, FRAME_CS(%rsp)
 	jz 1f
 	xorl %ebp, %ebp /* backtraces end here */
 1:	movq %rsp, %rdi
 	call trap_dispatch
+	jmp trap_return
+
+/*
+ * From the kernel: an interrupt with interrupts off is not taken (irq_while_off() in cpu/irq.h). It may
+ * come between an entry from ring 3 and its SWAPGS, so nothing here needs the GS base.
+ */
+3:	cmpq $VECTOR_FIRST_IRQ, (%rsp)
+	jb 2b
+	testb $2, IF_AFTER_STUB(%rsp)
+	jnz 2b
+	lock incq irqs_while_off(%rip)
+	addq $16, %rsp
+	iretq
 
 /* RSP: a frame. Interrupts off. To ring 3 its RIP is canonical: IRETQ must not fault here. */
 	.globl trap_return

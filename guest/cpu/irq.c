@@ -10,6 +10,9 @@ typedef void irq_handler(struct trap_frame *frame);
 
 static irq_handler *handlers[VECTOR_COUNT];
 
+extern u64 irqs_while_off;
+u64 irqs_while_off; /* cpu/entry.S adds */
+
 void irq_register(u8 vector, irq_handler *fn)
 {
 	irq_handler *nobody = NULL;
@@ -32,11 +35,7 @@ u64 irq_count(u32 cpu, u8 vector)
 
 u64 irq_while_off(void)
 {
-	u64 sum = 0;
-
-	for_each_cpu (i, cpus_online())
-		sum += __atomic_load_n(&cpu_by_id(i)->irqs_while_off, __ATOMIC_RELAXED);
-	return sum;
+	return __atomic_load_n(&irqs_while_off, __ATOMIC_RELAXED);
 }
 
 void irq_dispatch(struct trap_frame *f);
@@ -49,10 +48,6 @@ void irq_dispatch(struct trap_frame *f)
 
 	if (f->vector == VECTOR_SPURIOUS)
 		return; /* not in service: no EOI */
-	if (!(f->rflags & RFLAGS_IF)) {
-		__atomic_store_n(&cpu->irqs_while_off, cpu->irqs_while_off + 1, __ATOMIC_RELAXED);
-		return;
-	}
 	if (!fn)
 		panic_at(f, "interrupt %#lx has no handler", f->vector);
 	fn(f);

@@ -34,7 +34,6 @@ struct cpu {
 	struct thread *switched_from; /* for the thread that comes next; under `lock` */
 
 	u64 irqs[VECTOR_COUNT]; /* taken, by vector */
-	u64 irqs_while_off;	/* not taken: irq_while_off() */
 
 	struct cpu_tables *tables; /* GDT, TSS and the stacks of the IST; cpu/trap.c */
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What any thread of a process does in any of its areas, while the keeper changes it. */
+#include "guest/cpu/timer.h"
 #include "guest/cpu/trap.h"
 #include "guest/lib/errno.h"
+#include "guest/mm/fault.h"
 #include "guest/mm/fork.h"
 #include "guest/mm/gup.h"
 #include "guest/mm/huge.h"
@@ -12,7 +14,11 @@
 #include "guest/sched/thread.h"
 #include "guest/stress/worker.h"
 
-#define RUN 4u /* pages pinned at once, at most */
+#define RUN	       4u /* pages pinned at once, at most */
+#define CHILD_YIELDS   4u
+#define WATCH_MS       200u /* a flush by IPI may wait for every vCPU in turn */
+#define WATCH_REFUSALS 8u
+#define WATCH_TURN     512u /* polls */
 
 /* A page of an area, and what was known of it before it was touched. */
 struct place {
@@ -23,6 +29,16 @@ struct place {
 	u64 va; /* 0: not mapped, or being changed */
 };
 
+/* Looks again where the area is. */
+static void refresh(struct place *p)
+{
+	p->where = mem_load(&p->a->where);
+	p->floor = mem_load(&p->a->floor[p->page]);
+	p->va = 0;
+	if (p->where & WHERE_HOME && !(p->where & WHERE_BUSY))
+		p->va = area_va(p->area, p->where & WHERE_HOME, p->page);
+}
+
 static struct place random_place(struct worker *w)
 {
 	struct place p = {
@@ -31,10 +47,7 @@ static struct place random_place(struct worker *w)
 	};
 
 	p.a = &w->process->area[p.area];
-	p.where = mem_load(&p.a->where);
-	p.floor = mem_load(&p.a->floor[p.page]);
-	if (p.where & WHERE_HOME && !(p.where & WHERE_BUSY))
-		p.va = area_va(p.area, p.where & WHERE_HOME, p.page);
+	refresh(&p);
 	return p;
 }
 
@@ -113,36 +126,65 @@ bool anybody_mark(struct worker *w)
 	return r > 0;
 }
 
-/* Where nothing is mapped nothing must be read. */
-bool anybody_ghost(struct worker *w)
-{
-	struct place p = random_place(w);
-	u64 home = 1 + random_below(&w->random, 2), va = area_va(p.area, home, p.page), v;
-	bool found;
+enum watched { WATCH_NOTHING, WATCH_POSSIBLE, WATCH_REFUSED };
 
-	if (p.where & WHERE_BUSY || (p.where & WHERE_HOME) == home)
-		return false;
-	found = !try_read64((const void *)va, &v);
-	if (!unchanged(&p))
-		return false;
-	if (found)
-		finding(FOUND_GHOST, va, 0, v);
-	return true;
+/* One access to the watched page. WATCH_NOTHING: `where` has changed meanwhile. */
+static enum watched watch_once(struct worker *w, const struct place *p, u64 va, bool write)
+{
+	bool allowed = p->va == va && !(write && p->where & WHERE_READONLY), done;
+	u64 v = 0;
+
+	if (write)
+		done = !try_write64((void *)(va + WORD_SCRATCH * 8), ++w->serial);
+	else
+		done = !try_read64((const void *)(va + WORD_SCRATCH * 8), &v);
+	if (!unchanged(p))
+		return WATCH_NOTHING;
+	if (allowed && !done)
+		check_refusal(p, mm_fault(w->process->mm, va, write ? ACCESS_WRITE : ACCESS_READ));
+	if (!allowed && done)
+		finding(p->va == va ? FOUND_TRESPASS : FOUND_GHOST, va, p->where, v);
+	return allowed ? WATCH_POSSIBLE : WATCH_REFUSED;
 }
 
-bool anybody_trespass(struct worker *w)
+/*
+ * Accesses one address again and again until the keeper has changed what is there: so this
+ * CPU has a translation that must be gone then. True: it was possible, then it was not.
+ * Meanwhile it does for others what it waits for, or all might wait for each other.
+ */
+static bool watch(struct worker *w, bool write)
 {
 	struct place p = random_place(w);
-	bool written;
+	u64 va = p.va, end = rdtsc() + tsc_from_ms(WATCH_MS);
+	u32 polls = 0, seen[] = { [WATCH_REFUSED] = 0 };
 
-	if (!p.va || !(p.where & WHERE_READONLY))
+	if (!va || p.area == w->area)
 		return false;
-	written = !try_write64((void *)(p.va + WORD_SCRATCH * 8), 0);
-	if (!unchanged(&p))
-		return false;
-	if (written)
-		finding(FOUND_TRESPASS, p.va, 0, p.where);
-	return true;
+	mem_add(&p.a->watchers, 1);
+	while (rdtsc() < end && seen[WATCH_REFUSED] < WATCH_REFUSALS) {
+		refresh(&p);
+		if (!(p.where & WHERE_BUSY))
+			seen[watch_once(w, &p, va, write)]++;
+		cpu_poll(&polls);
+		if (polls % WATCH_TURN == 0) {
+			worker_oblige(w);
+			thread_yield();
+		}
+	}
+	mem_add(&p.a->watchers, -1u);
+	return seen[WATCH_POSSIBLE] && seen[WATCH_REFUSED];
+}
+
+/* Where nothing is mapped any more nothing must be read ... */
+bool anybody_ghost(struct worker *w)
+{
+	return watch(w, false);
+}
+
+/* ... nor written, nor what is read-only. */
+bool anybody_trespass(struct worker *w)
+{
+	return watch(w, true);
 }
 
 bool anybody_collapse(struct worker *w)
@@ -168,26 +210,41 @@ bool anybody_walk(struct worker *w)
 	return true;
 }
 
+#define SEEN 2u /* words of a page: the keeper's, and the one that is written all the time */
+
+/* Of all pages of the area, as far as they are there: those that are not are zero. */
+static void read_area(const struct place *p, u64 word[AREA_PAGES * SEEN])
+{
+	u64 va = area_va(p->area, p->where & WHERE_HOME, 0) + WORD_KEEPER * 8;
+
+	for (u32 i = 0; i < AREA_PAGES * SEEN; i++) {
+		if (try_read64((const void *)(va + i / SEEN * PAGE_SIZE + i % SEEN * 8), &word[i]))
+			word[i] = 0;
+	}
+}
+
 /* In the child: its pages are the parent's at the fork, whatever the parent does meanwhile. */
 static void live_as_child(struct worker *w, struct mm *child, const struct place *p)
 {
-	u64 before, after,
-		own = stamp(w->process->owner | STAMP_CHILD, area_page(p->area, p->page),
-			    ++w->serial);
-	u64 keeper = p->va + WORD_KEEPER * 8;
+	u64 own = stamp(w->process->owner | STAMP_CHILD, area_page(p->area, p->page), ++w->serial);
+	u64 before[AREA_PAGES * SEEN], after[AREA_PAGES * SEEN], v;
 	bool written;
 
-	if (user_read(child, p->va, &before))
+	if (user_read(child, p->va, &v))
 		return;
-	check(w, p, before);
-	if (user_read(child, keeper, &before))
-		return;
+	check(w, p, v);
+	read_area(p, before);
 	written = !user_write(child, p->va, own);
-	thread_yield();
-	if (user_read(child, keeper, &after) || after != before)
-		finding(FOUND_LOST, keeper, before, after);
-	if (written && (user_read(child, p->va, &after) || after != own))
-		finding(FOUND_LOST, p->va, own, after);
+	for (u32 i = 0; i < CHILD_YIELDS; i++)
+		thread_yield();
+	read_area(p, after);
+	for (u32 i = 0; i < AREA_PAGES * SEEN; i++) {
+		if (after[i] != before[i])
+			finding(FOUND_LOST, area_va(p->area, p->where & WHERE_HOME, i / SEEN),
+				before[i], after[i]);
+	}
+	if (written && (user_read(child, p->va, &v) || v != own))
+		finding(FOUND_LOST, p->va, own, v);
 }
 
 bool anybody_fork(struct worker *w)
@@ -198,6 +255,7 @@ bool anybody_fork(struct worker *w)
 
 	if (!child)
 		return false;
+	mem_add(&w->process->forks, 1);
 	mm_use(child);
 	if (whole)
 		live_as_child(w, child, &p);

@@ -16,11 +16,20 @@
 #include "guest/stress/findings.h"
 #include "guest/stress/pattern.h"
 
-#define STEPS	 7u	     /* of a walk of one small page: 4 loads, the reference, R1 */
 #define MAX_PACE (1ul << 27) /* TSC ticks */
-#define PATIENCE                                                                                 \
-	8u /* changes, or time for so many: then nobody can change anything before the walk ends \
-	    */
+/* Changes, or time for so many; beyond that nobody can change anything before the walk ends. */
+#define PATIENCE 8u
+
+/* The steps of a walk of one small page. */
+enum step {
+	STEP_ROOT, /* its entry is loaded, and so on */
+	STEP_TABLE3,
+	STEP_TABLE2,
+	STEP_LEAF,
+	STEP_GET, /* before the reference */
+	STEP_GOT,
+	STEP_R1, /* before R2 */
+};
 
 static struct hook {
 	_Alignas(CACHE_LINE) u64 random;
@@ -139,19 +148,21 @@ static u32 without_r2(const struct mm *mm, u64 start, u32 count, unsigned flags,
 	return gup_walk(mm, start, count, flags, pages, GUP_V);
 }
 
+/* `first` to `last`: the steps after which one of the checks is due, or the one that is lacking. */
 static const struct {
 	const char *scheme; /* NULL: a control */
 	u32 (*gup)(const struct mm *mm, u64 start, u32 count, unsigned flags, paddr_t *pages);
 	bool without_r1;
+	u32 first, last;
 } forms[HOOKED_COUNT] = {
-	[HOOKED_SEQ] = { "seq", hooked_seq, false },
-	[HOOKED_IRQOFF] = { "irqoff", hooked_irqoff, false },
-	[HOOKED_RCU] = { "rcu", hooked_rcu, false },
-	[HOOKED_COUNTER] = { "counter", hooked_counter, false },
-	[HOOKED_COUNTER_XCHG] = { "counter-xchg", hooked_counter_xchg, false },
-	[HOOKED_WITHOUT_V] = { NULL, without_v, false },
-	[HOOKED_WITHOUT_R1] = { NULL, hooked_seq, true },
-	[HOOKED_WITHOUT_R2] = { NULL, without_r2, false },
+	[HOOKED_SEQ] = { "seq", hooked_seq, false, STEP_ROOT, STEP_R1 },
+	[HOOKED_IRQOFF] = { "irqoff", hooked_irqoff, false, STEP_ROOT, STEP_R1 },
+	[HOOKED_RCU] = { "rcu", hooked_rcu, false, STEP_ROOT, STEP_R1 },
+	[HOOKED_COUNTER] = { "counter", hooked_counter, false, STEP_ROOT, STEP_R1 },
+	[HOOKED_COUNTER_XCHG] = { "counter-xchg", hooked_counter_xchg, false, STEP_ROOT, STEP_R1 },
+	[HOOKED_WITHOUT_V] = { NULL, without_v, false, STEP_ROOT, STEP_LEAF },
+	[HOOKED_WITHOUT_R1] = { NULL, hooked_seq, true, STEP_LEAF, STEP_GET },
+	[HOOKED_WITHOUT_R2] = { NULL, without_r2, false, STEP_GET, STEP_GET },
 };
 
 u32 hooked_walk(enum hooked_id id, struct mm *mm, u64 start, u32 count, unsigned flags,
@@ -160,7 +171,8 @@ u32 hooked_walk(enum hooked_id id, struct mm *mm, u64 start, u32 count, unsigned
 	struct hook *h = &hooks[cpu_id()];
 
 	h->step = 0;
-	h->hold_at = random_below(&h->random, STEPS);
+	h->hold_at =
+		forms[id].first + random_below(&h->random, forms[id].last - forms[id].first + 1);
 	h->referenced = false;
 	h->without_r1 = forms[id].without_r1;
 	h->count.walks++;
@@ -204,10 +216,15 @@ void hooked_counts(struct hooked_counts *sum)
 	}
 }
 
+void hooked_start(void)
+{
+	mem_store(&changed, rdtsc());
+}
+
 void hooked_reset(u64 seed)
 {
 	pace = 0;
-	changed = rdtsc();
+	hooked_start();
 	for (u32 i = 0; i < cpu_count(); i++)
 		hooks[i] = (struct hook){ .random = seed * GUEST_MAX_CPUS + i };
 }

@@ -45,4 +45,7 @@ struct hooked_counts {
 void hooked_counts(struct hooked_counts *sum);
 void hooked_reset(u64 seed);
 
+/* The time until now is none that a change took. */
+void hooked_start(void);
+
 #endif

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the keeper of an area does: it knows exactly what must be there. */
+#include "guest/cpu/timer.h"
 #include "guest/cpu/trap.h"
 #include "guest/lib/errno.h"
 #include "guest/mm/gup.h"
 #include "guest/mm/map.h"
+#include "guest/sched/thread.h"
 #include "guest/stress/worker.h"
+
+#define LINGER_MS   20u
+#define LINGER_TURN 512u /* polls */
 
 static struct area *mine(const struct worker *w)
 {
@@ -169,8 +174,11 @@ bool keeper_protect(struct worker *w)
 	begin_change(a);
 	r = mm_protect(w->process->mm, area_va(w->area, home, 0), LARGE_PAGE_SIZE,
 		       flags ? PROT_READ : PROT_READ | PROT_WRITE);
-	/* Of a call that failed nobody knows how far it came: no check relies on it. */
-	end_change(a, home, r ? 0 : flags);
+	if (r) { /* nobody knows how far it came */
+		unmap_all(w, a);
+		home = flags = 0;
+	}
+	end_change(a, home, flags);
 	return !r;
 }
 
@@ -186,6 +194,32 @@ static bool write_by_pin(struct worker *w, u64 va, u64 v)
 	return true;
 }
 
+/*
+ * Keeps the pin until somebody forks. Then a write by the address, which breaks the sharing if
+ * there is any, must not part the page from the pin.
+ */
+static bool write_by_both(struct worker *w, u64 va, u64 v)
+{
+	u64 end = rdtsc() + tsc_from_ms(LINGER_MS);
+	u32 forks = mem_load(&w->process->forks), polls = 0;
+	paddr_t pa;
+	bool ok;
+
+	if (gup_fast(w->process->mm, va, 1, GUP_WRITE, &pa) != 1)
+		return false;
+	mem_add(&w->process->pinners, 1);
+	while (rdtsc() < end && mem_load(&w->process->forks) == forks) {
+		cpu_poll(&polls);
+		if (polls % LINGER_TURN == 0)
+			thread_yield();
+	}
+	mem_add(&w->process->pinners, -1u);
+	ok = !user_write(w->process->mm, va + WORD_LAST * 8, v);
+	mem_store(&page_words(pa)[WORD_KEEPER], v);
+	gup_unpin(&pa, 1);
+	return ok;
+}
+
 static bool write_by_address(struct worker *w, u64 va, u64 v)
 {
 	struct mm *mm = w->process->mm;
@@ -195,15 +229,20 @@ static bool write_by_address(struct worker *w, u64 va, u64 v)
 
 bool keeper_write(struct worker *w)
 {
+	static bool (*const ways[])(struct worker *, u64, u64) = {
+		write_by_pin,
+		write_by_address,
+		write_by_both,
+	};
 	struct area *a = mine(w);
 	u32 page = random_below(&w->random, AREA_PAGES);
 	u64 v = stamp(w->process->owner, area_page(w->area, page), ++w->serial), va;
-	bool by_pin = random_below(&w->random, 2);
+	u32 way = random_below(&w->random, ARRAY_SIZE(ways));
 
 	if (!home_of(a) || a->where & WHERE_READONLY)
 		return false;
 	va = area_va(w->area, home_of(a), page);
-	if (!(by_pin ? write_by_pin : write_by_address)(w, va, v)) {
+	if (!ways[way](w, va, v)) {
 		/* Out of memory, perhaps half way: begin anew. */
 		keeper_empty(w);
 		return false;

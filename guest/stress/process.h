@@ -32,19 +32,22 @@
 #define WORD_STAMP   0u /* anybody's */
 #define WORD_KEEPER  1u /* what the keeper knows; also the page's last one */
 #define WORD_LAST    511u
-#define WORD_SCRATCH 2u
+#define WORD_SCRATCH 2u /* anything, from whoever may write */
 
 struct area {
 	u64 where;		    /* lock-free */
 	u32 generation[AREA_PAGES]; /* lock-free */
 	u32 floor[AREA_PAGES];	    /* lock-free */
 	u64 exact[AREA_PAGES];	    /* WORD_KEEPER; the keeper's own */
+	u32 watchers;		    /* lock-free: threads that wait for a change of `where` */
 };
 
 struct process {
 	struct mm *mm; /* one user is whoever opened it */
 	u32 owner;
 	u32 areas;
+	u32 forks;   /* lock-free */
+	u32 pinners; /* lock-free: threads that hold a page and wait for a fork */
 	struct area area[AREAS];
 };
 

@@ -5,6 +5,7 @@
  * one frees, table or page, the other has next, and it comes back in the same place (ABA).
  * In `collapse` tables leave their place and keep their contents.
  */
+#include "guest/cpu/irq.h"
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/trap.h"
 #include "guest/flush/flush.h"
@@ -25,7 +26,7 @@
 
 #define PAGES	    8u
 #define POOL_PAGES  30u /* two processes with their tables, and a few */
-#define DEFER_PAGES 64u /* more where tables wait for walkers */
+#define DEFER_PAGES 24u /* more where tables wait for walkers */
 #define POOL_FRAMES 256u
 #define MEET_POLLS  20000u
 #define ASIDE	    6u	 /* pages put aside, at most */
@@ -78,6 +79,15 @@ static void wait_for_begin(void)
 		thread_yield();
 }
 
+/* This thread is in no walk: with rcu, tables wait for that, and nobody else runs here. */
+static void rest(void)
+{
+	bool was = irq_save();
+
+	walk_quiescent();
+	irq_restore(was);
+}
+
 static void fill(const struct side *s, u32 page, paddr_t pa)
 {
 	u64 v = stamp(s->owner, page, s->generation[page]);
@@ -96,6 +106,7 @@ static void populate(struct side *s, u32 page)
 			gup_unpin(&pa, 1);
 			return;
 		}
+		rest();
 		walk_poll();
 		thread_yield();
 	}
@@ -131,8 +142,10 @@ static void meet_other(struct side *s)
 	struct side *other = &trade.side[s == &trade.side[0]];
 	u32 mine = mem_add(&s->meetings, 1), polls = 0;
 
-	while (polls < MEET_POLLS && mem_load(&other->meetings) < mine)
+	while (polls < MEET_POLLS && mem_load(&other->meetings) < mine) {
+		rest();
 		cpu_poll(&polls);
+	}
 	mem_add(&trade.met, mem_load(&other->meetings) >= mine);
 }
 
@@ -220,7 +233,8 @@ static void changer(void *arg)
 	mm_use(s->mm);
 	wait_for_begin();
 	for (u64 i = 0; i < trade.stress->rounds && !is_over(); i++) {
-		wait_for_walker(s);
+		if (i) /* before, nothing is there to be walked */
+			wait_for_walker(s);
 		change(s);
 	}
 	mem_store(&s->meetings, -1u); /* the other need not wait */
@@ -276,8 +290,10 @@ static void walker(void *arg)
 	ASSERT(s == &trade.side[cpu_id()]);
 	mm_use(s->mm);
 	wait_for_begin();
-	while (!is_over())
+	while (!is_over()) {
 		walk_once(s, &random, &polls);
+		rest();
+	}
 	mm_put(s->mm);
 }
 
@@ -313,6 +329,7 @@ static void run(u32 pages)
 		thread_yield();
 	if (pages)
 		ktap_ok(pool_starve(pages) == pages, "%u pages of memory are left", pages);
+	hooked_start();
 	mem_store(&trade.begun, true);
 	for (u32 i = 0; i < 4; i++)
 		thread_join(t[i]);

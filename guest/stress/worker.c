@@ -57,10 +57,34 @@ static const struct {
 	[OP_WALK].run = anybody_walk,
 };
 
+/* Somebody waits for the area to change. */
+static bool is_watched(const struct worker *w)
+{
+	return w->area != AREAS && mem_load(&w->process->area[w->area].watchers);
+}
+
+static void run(struct worker *w, enum operation op)
+{
+	w->done[op] += operations[op].run(w);
+}
+
+/* One of these does something, whether the area is mapped or not. */
+void worker_oblige(struct worker *w)
+{
+	static const enum operation changes[] = { OP_PROTECT, OP_MOVE, OP_EMPTY };
+
+	if (!is_watched(w))
+		return;
+	run(w, OP_FILL);
+	run(w, changes[random_below(&w->random, ARRAY_SIZE(changes))]);
+}
+
 static enum operation choose(struct worker *w)
 {
 	u32 left = random_below(&w->random, 256), i = 0;
 
+	if (mem_load(&w->process->pinners) && !random_below(&w->random, 4))
+		return OP_FORK;
 	while (i < OPERATION_COUNT - 1 && left >= operations[i].weight)
 		left -= operations[i++].weight;
 	return (enum operation)i;
@@ -77,7 +101,8 @@ void worker_main(void *arg)
 
 		if (op <= OP_VERIFY && w->area == AREAS)
 			op = OP_LOOK;
-		w->done[op] += operations[op].run(w);
+		run(w, op);
+		worker_oblige(w);
 	}
 	mm_put(w->process->mm);
 }

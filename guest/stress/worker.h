@@ -15,9 +15,9 @@
 	X(PROTECT, "protect", 8)    \
 	X(WRITE, "write", 40)       \
 	X(VERIFY, "verify", 32)     \
-	X(LOOK, "look", 50)         \
+	X(LOOK, "look", 58)         \
 	X(MARK, "pin and mark", 32) \
-	X(GHOST, "ghost", 16)       \
+	X(GHOST, "ghost", 8)        \
 	X(TRESPASS, "trespass", 10) \
 	X(COLLAPSE, "collapse", 4)  \
 	X(FORK, "fork", 6)          \
@@ -42,6 +42,9 @@ struct worker {
 
 /* The thread: uses the process's mm, of which it has a user's reference, until it ends. */
 void worker_main(void *worker);
+
+/* Changes what its area maps, if somebody waits for that. */
+void worker_oblige(struct worker *w);
 
 /* The operations, by who may: keeper.c, anybody.c. True: it has done or checked something. */
 bool keeper_fill(struct worker *w);

@@ -36,6 +36,8 @@ enum harness_op {
 	HARNESS_RECORD,	   /* in: record: one finished case */
 	HARNESS_BLOCKED,   /* in: blocked.vcpu; out: blocked.now */
 	HARNESS_JUDGE,	   /* in: judge; out: judge.at_call and .throughout */
+	HARNESS_STOP,	   /* in: stops; returns in the first stop */
+	HARNESS_STOP_END,  /* out: stops.stops, .inside and .in_force */
 };
 
 /* Sums over all vCPUs since the machine started. From KVM's binary statistics and the VMM. */
@@ -106,6 +108,24 @@ struct harness_judge {
 
 #define HARNESS_MAX_JUDGED 64u
 
+/*
+ * vCPUs are taken off their CPUs at random, one at a time, until HARNESS_STOP_END or the next
+ * PLACE. One must be in force. ENOTSUP where the host does not let the VMM do that.
+ */
+struct harness_stops {
+	uint64_t words_gpa;    /* a uint64_t for each vCPU that PLACE has bound, 8-byte aligned */
+	uint32_t first, count; /* the vCPUs that may be stopped */
+	uint32_t shortest_us;  /* of a stop */
+	uint32_t longest_us;   /* of a stop, and of the time between two; at least 1 */
+	uint64_t stops;	       /* out: how often a vCPU was kept off its CPU all through */
+	uint64_t inside;       /* out: of them, with the vCPU's word not 0 */
+	uint32_t in_force;     /* out: 1: the last one lasted until HARNESS_STOP_END */
+	uint32_t reserved;
+};
+
+/* Shorter than what the host grants real-time threads at a stretch. */
+#define HARNESS_MAX_STOP_US 500000u
+
 struct harness_blocked {
 	uint32_t vcpu;
 	uint32_t now; /* 1: the host has put the vCPU to sleep in HLT */
@@ -120,6 +140,7 @@ struct harness_page {
 		struct harness_record record;
 		struct harness_blocked blocked;
 		struct harness_judge judge;
+		struct harness_stops stops;
 	};
 	char text[128]; /* out: reason when status is not EOK */
 };

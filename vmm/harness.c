@@ -18,6 +18,7 @@ int harness_init(struct harness *h)
 
 void harness_destroy(struct harness *h)
 {
+	stopper_end(&h->stopper);
 	placement_destroy(&h->placement);
 }
 
@@ -50,6 +51,7 @@ static void do_place(struct vcpu *v, struct harness_page *page)
 	struct harness *h = v->machine->options->harness;
 	pid_t tids[MACHINE_MAX_VCPUS];
 
+	stopper_end(&h->stopper);
 	h->placed = (struct harness_place){ 0 };
 	for (unsigned i = 0; i < v->machine->vcpu_count; i++) {
 		tids[i] = atomic_load(&v->machine->vcpus[i].tid);
@@ -153,12 +155,54 @@ static void do_judge(struct vcpu *v, struct harness_page *page)
 	free(samples);
 }
 
+static bool valid_stops(const struct machine *m, const struct harness_stops *s)
+{
+	uint32_t bound = m->options->harness->placed.vcpus, end;
+
+	return !__builtin_add_overflow(s->first, s->count, &end) && s->count && end <= bound &&
+	       s->longest_us && s->shortest_us <= s->longest_us &&
+	       s->longest_us <= HARNESS_MAX_STOP_US && s->words_gpa % sizeof(uint64_t) == 0 &&
+	       gmem_ptr(&m->mem, s->words_gpa, bound * sizeof(uint64_t));
+}
+
+static void do_stop(struct vcpu *v, struct harness_page *page)
+{
+	struct harness *h = v->machine->options->harness;
+
+	if (!valid_stops(v->machine, &page->stops)) {
+		refuse(page, HARNESS_EINVAL, "vCPUs that are not bound, or no such times or words");
+		return;
+	}
+	for (uint32_t i = 0; i < h->placed.vcpus; i++)
+		h->cpu[i] = placement_cpu(&h->placement, &h->placed, i);
+	int err = stopper_start(&h->stopper, &page->stops, &v->machine->mem, h->cpu);
+
+	if (err) {
+		refuse(page, HARNESS_ENOTSUP, "");
+		snprintf(page->text, sizeof(page->text), "no thread of real-time priority: %s",
+			 strerror(-err));
+	}
+}
+
+static void do_stop_end(struct vcpu *v, struct harness_page *page)
+{
+	struct stopper *s = &v->machine->options->harness->stopper;
+
+	if (!s->running) {
+		refuse(page, HARNESS_EINVAL, "no vCPU is being stopped");
+		return;
+	}
+	stopper_end(s);
+	page->stops = s->stops;
+}
+
 int harness_out(struct vcpu *v, uint32_t value)
 {
 	static void (*const ops[])(struct vcpu *, struct harness_page *) = {
-		[HARNESS_STATS] = do_stats,   [HARNESS_PLACE] = do_place,
-		[HARNESS_RECORD] = do_record, [HARNESS_BLOCKED] = do_blocked,
-		[HARNESS_JUDGE] = do_judge,
+		[HARNESS_STATS] = do_stats,	  [HARNESS_PLACE] = do_place,
+		[HARNESS_RECORD] = do_record,	  [HARNESS_BLOCKED] = do_blocked,
+		[HARNESS_JUDGE] = do_judge,	  [HARNESS_STOP] = do_stop,
+		[HARNESS_STOP_END] = do_stop_end,
 	};
 	struct machine *m = v->machine;
 	struct harness_page page;

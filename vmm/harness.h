@@ -5,14 +5,18 @@
 
 #include <pthread.h>
 
+#include "machine.h"
 #include "placement.h"
 #include "shared/harness.h"
+#include "stopper.h"
 #include "vcpu.h"
 
 /* What a run's owner keeps for it; machine_options.harness. */
 struct harness {
 	pthread_mutex_t lock; /* one request at a time; guards the rest */
 	struct placement placement;
+	struct stopper stopper;
+	unsigned cpu[MACHINE_MAX_VCPUS]; /* where PLACE has bound each vCPU; for the stopper */
 	/*
 	 * Takes a finished case; `samples` are copied out of the guest and,
 	 * for HARNESS_DESCHEDULED, only those during which the victim was off

@@ -127,6 +127,12 @@ static unsigned overcommitted_cpus(const struct placement *p, unsigned vcpus)
 	return cpus ? cpus : 1;
 }
 
+/* Blocks of neighbours share a CPU. */
+unsigned placement_cpu(const struct placement *p, const struct harness_place *place, unsigned i)
+{
+	return p->cpus[i * place->cpus / place->vcpus];
+}
+
 int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
 		    struct harness_place *place, char *text, size_t text_size)
 {
@@ -156,9 +162,8 @@ int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
 	place->ratio = (n + place->cpus - 1) / place->cpus;
 	placement_stop_rival(p);
 	p->span_count = 0;
-	/* Blocks of neighbours share a CPU. */
 	for (unsigned i = 0; i < n; i++) {
-		cpu_set_t set = only(p->cpus[i * place->cpus / n]);
+		cpu_set_t set = only(placement_cpu(p, place, i));
 
 		if (sched_setaffinity(tids[i], sizeof(set), &set)) {
 			snprintf(text, text_size, "cannot bind vCPU %u to a CPU: %s", i,

@@ -53,6 +53,9 @@ void placement_destroy(struct placement *p);
 int placement_apply(struct placement *p, const pid_t *tids, unsigned count,
 		    struct harness_place *place, char *text, size_t text_size);
 
+/* The CPU that a successful placement_apply() has bound thread i to. */
+unsigned placement_cpu(const struct placement *p, const struct harness_place *place, unsigned i);
+
 /* Ends the rival, if any. Its spans stay until the next placement_apply(). */
 void placement_stop_rival(struct placement *p);
 

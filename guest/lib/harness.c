@@ -56,6 +56,24 @@ int harness_place(enum harness_placement placement, u32 vcpus, struct harness_pl
 	return status;
 }
 
+int harness_stop(const struct harness_stops *stops, char *why)
+{
+	struct harness_page page = { .op = HARNESS_STOP, .stops = *stops };
+	int status = harness_call(&page);
+
+	strlcpy(why, page.text, sizeof(page.text));
+	return status;
+}
+
+struct harness_stops harness_stop_end(void)
+{
+	struct harness_page page = { .op = HARNESS_STOP_END };
+
+	if (harness_call(&page))
+		panic("the host stops vCPUs, but does not end that: %s", page.text);
+	return page.stops;
+}
+
 int harness_stats(struct harness_stats *stats)
 {
 	struct harness_page page = { .op = HARNESS_STATS };

@@ -21,6 +21,12 @@ int harness_call(struct harness_page *page);
 int harness_place(enum harness_placement placement, u32 vcpus, struct harness_place *place,
 		  char *why);
 
+/* STOP; `why` as above. */
+int harness_stop(const struct harness_stops *stops, char *why);
+
+/* STOP_END, after a harness_stop() that succeeded: what it did. */
+struct harness_stops harness_stop_end(void);
+
 /* STATS. */
 int harness_stats(struct harness_stats *stats);
 

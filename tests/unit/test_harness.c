@@ -259,6 +259,71 @@ static void failed_placement_is_none(void **state)
 	assert_int_equal(kept.refusals, 1);
 }
 
+static int stop(uint64_t words, uint32_t first, uint32_t count, uint32_t shortest, uint32_t longest)
+{
+	struct harness_page request = { .op = HARNESS_STOP,
+					.stops = { .words_gpa = words,
+						   .first = first,
+						   .count = count,
+						   .shortest_us = shortest,
+						   .longest_us = longest } };
+
+	return send(&request);
+}
+
+static int stop_end(void)
+{
+	struct harness_page request = { .op = HARNESS_STOP_END };
+
+	return send(&request);
+}
+
+static void refuses_to_stop(void **state)
+{
+	static const struct {
+		uint64_t words;
+		uint32_t first, count, shortest, longest;
+	} cases[] = {
+		{ SAMPLES, 0, 0, 1, 1 },
+		{ SAMPLES, 0, 3, 1, 1 }, /* 2 are bound */
+		{ SAMPLES, 2, 1, 1, 1 },
+		{ SAMPLES, 1, UINT32_MAX, 1, 1 },
+		{ SAMPLES, 0, 1, 0, 0 },
+		{ SAMPLES, 0, 1, 2, 1 },
+		{ SAMPLES, 0, 1, 1, HARNESS_MAX_STOP_US + 1 },
+		{ SAMPLES, 0, 1, UINT32_MAX, UINT32_MAX },
+		{ SAMPLES + 4, 0, 1, 1, 1 },
+		{ RAM_BYTES - 8, 0, 1, 1, 1 }, /* a word for each that is bound */
+		{ UINT64_MAX - 7, 0, 1, 1, 1 },
+		{ GMEM_HOLE_START, 0, 1, 1, 1 },
+	};
+
+	(void)state;
+	assert_s64(stop(SAMPLES, 0, 1, 1, 1), HARNESS_EINVAL); /* nothing is placed */
+	harness.placed = (struct harness_place){ HARNESS_OWN_CPU, 2, 2, 1 };
+	for (unsigned i = 0; i < COUNT_OF(cases); i++)
+		assert_s64(stop(cases[i].words, cases[i].first, cases[i].count, cases[i].shortest,
+				cases[i].longest),
+			   HARNESS_EINVAL);
+	assert_s64(stop_end(), HARNESS_EINVAL);
+}
+
+/* ENOTSUP: not with our rights. A placement that fails ends it too. */
+static void stops_until_placed(void **state)
+{
+	struct harness_page request = { .op = HARNESS_PLACE };
+
+	(void)state;
+	harness.placed = (struct harness_place){ HARNESS_OVERCOMMITTED, 2, 1, 2 };
+	if (stop(SAMPLES, 0, 2, 1, 1))
+		skip();
+	assert_s64(stop_end(), HARNESS_EOK);
+	assert_s64(stop_end(), HARNESS_EINVAL);
+	assert_s64(stop(SAMPLES, 0, 2, 1, 1), HARNESS_EOK);
+	assert_s64(send(&request), HARNESS_EINVAL);
+	assert_s64(stop_end(), HARNESS_EINVAL);
+}
+
 static int record(uint32_t placement, uint64_t gpa, uint32_t count)
 {
 	struct harness_page request = {
@@ -350,7 +415,7 @@ static void blocked(void **state)
 
 static void unknown_requests(void **state)
 {
-	static const uint32_t ops[] = { 0, HARNESS_JUDGE + 1, UINT32_MAX };
+	static const uint32_t ops[] = { 0, HARNESS_STOP_END + 1, UINT32_MAX };
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT_OF(ops); i++) {
@@ -384,6 +449,8 @@ int main(void)
 		TEST(judges_as_many_as_bits),
 		TEST(refuses_to_judge),
 		TEST(failed_placement_is_none),
+		TEST(refuses_to_stop),
+		TEST(stops_until_placed),
 		TEST(records_those_off_cpu),
 		TEST(refuses_records),
 		TEST(refuses_too_many_records),

@@ -9,7 +9,7 @@ unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
 unit_asan  := hypercall hypercall_detach flush flush_threads detach detach_threads elf gmem cpuid acpi serial console \
-	      result report placement harness service service_detach vcpu backend caveat plan
+	      result report placement stopper harness service service_detach vcpu backend caveat plan
 unit_tsan  := flush_threads detach_threads console
 unit_model := flush_model detach_model
 
@@ -34,7 +34,8 @@ unit_of_console          := vmm/console.c
 unit_of_result           := vmm/result.c
 unit_of_report           := vmm/report.c vmm/plot.c vmm/result.c
 unit_of_placement        := vmm/placement.c
-unit_of_harness          := vmm/harness.c vmm/placement.c vmm/gmem.c tests/unit/fake_kvm.c
+unit_of_stopper          := vmm/stopper.c vmm/gmem.c tests/unit/fake_kvm.c
+unit_of_harness          := vmm/harness.c vmm/placement.c vmm/stopper.c vmm/gmem.c tests/unit/fake_kvm.c
 unit_of_service          := $(unit_service)
 unit_of_service_detach   := $(unit_service)
 unit_of_vcpu             := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/unit/fake_kvm.c

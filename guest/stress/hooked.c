@@ -16,6 +16,7 @@
 #include "guest/stress/findings.h"
 #include "guest/stress/pattern.h"
 
+#define NEVER	 (-1u)	     /* a step */
 #define MAX_PACE (1ul << 27) /* TSC ticks */
 /* Changes, or time for so many; beyond that nobody can change anything before the walk ends. */
 #define PATIENCE 8u
@@ -40,6 +41,8 @@ static struct hook {
 	bool holding; /* lock-free */
 	struct hooked_counts count;
 } hooks[GUEST_MAX_CPUS];
+
+static bool holds;
 
 /* Lock-free. */
 static u32 progress; /* changes */
@@ -171,8 +174,10 @@ u32 hooked_walk(enum hooked_id id, struct mm *mm, u64 start, u32 count, unsigned
 	struct hook *h = &hooks[cpu_id()];
 
 	h->step = 0;
-	h->hold_at =
-		forms[id].first + random_below(&h->random, forms[id].last - forms[id].first + 1);
+	h->hold_at = NEVER;
+	if (holds)
+		h->hold_at = forms[id].first +
+			     random_below(&h->random, forms[id].last - forms[id].first + 1);
 	h->referenced = false;
 	h->without_r1 = forms[id].without_r1;
 	h->count.walks++;
@@ -221,8 +226,9 @@ void hooked_start(void)
 	mem_store(&changed, rdtsc());
 }
 
-void hooked_reset(u64 seed)
+void hooked_reset(u64 seed, bool hold)
 {
+	holds = hold;
 	pace = 0;
 	hooked_start();
 	for (u32 i = 0; i < cpu_count(); i++)

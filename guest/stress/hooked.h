@@ -43,7 +43,9 @@ struct hooked_counts {
 	u64 masked;    /* with interrupts off */
 };
 void hooked_counts(struct hooked_counts *sum);
-void hooked_reset(u64 seed);
+
+/* `hold`: walks are held up; else the hooks only look. */
+void hooked_reset(u64 seed, bool hold);
 
 /* The time until now is none that a change took. */
 void hooked_start(void);

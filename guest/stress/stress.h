@@ -18,6 +18,15 @@ void stress_translations(const struct stress *s);
 void stress_trade(const struct stress *s);
 void stress_trade_controls(const struct stress *s);
 
+/* The same without hooks in the walk: the host stops vCPUs at random. */
+void stress_stops(const struct stress *s);
+
+/* 64 MiB come back although a CPU that was lazily on their root idles or does not run at all. */
+void stress_lazy(const struct stress *s);
+
+/* Walks a freed table by hardware: the quarantine must panic. */
+void stress_canary(const struct stress *s);
+
 /* Everything at random. */
 void stress_storm(const struct stress *s);
 

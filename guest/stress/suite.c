@@ -4,6 +4,7 @@
  *   backend=NAME  gup=seq|counter|counter-xchg|rcu|irqoff  teardown=batch|fullmm|cr3ref|detach
  *   seed=N  rounds=N  only=LIST of the words in `parts`
  *   quarantine=N        freed tables are kept and watched (mm/table.h)
+ *   canary              a panic at the end: hardware walks one of those
  *   unsafe-gup-irqoff   irqoff with a flush that it is unsafe with: must be caught
  */
 #include "guest/conform/bring_up.h"
@@ -62,8 +63,11 @@ static void run_parts(const struct stress *s)
 		{ "interrupts", stress_interrupts },
 		{ "trade", stress_trade },
 		{ "controls", stress_trade_controls },
+		{ "stops", stress_stops },
+		{ "lazy", stress_lazy },
 		{ "storm", stress_storm },
 	};
+	char word[8];
 
 	for (u32 i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (cmdline_lists("only", parts[i].name))
@@ -73,6 +77,8 @@ static void run_parts(const struct stress *s)
 			return;
 		}
 	}
+	if (cmdline_get("canary", word, sizeof(word)))
+		stress_canary(s);
 }
 
 int suite_mm(void)

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Two processes at the same address, each with a CPU that changes its tables and one that
- * walks them by hooked_walk(). In `pages` memory is a stack of a few pages: what
- * one frees, table or page, the other has next, and it comes back in the same place (ABA).
- * In `collapse` tables leave their place and keep their contents.
- */
+#include "guest/stress/trade.h"
+
 #include "guest/cpu/irq.h"
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/trap.h"
-#include "guest/flush/flush.h"
-#include "guest/lib/harness.h"
 #include "guest/lib/ktap.h"
 #include "guest/lib/print.h"
+#include "guest/lib/string.h"
 #include "guest/mm/huge.h"
 #include "guest/mm/map.h"
 #include "guest/mm/page.h"
@@ -19,10 +14,9 @@
 #include "guest/mm/table.h"
 #include "guest/mm/walk.h"
 #include "guest/sched/thread.h"
-#include "guest/stress/hooked.h"
 #include "guest/stress/pattern.h"
 #include "guest/stress/pool.h"
-#include "guest/stress/stress.h"
+#include "guest/stress/stops.h"
 
 #define PAGES	    8u
 #define POOL_PAGES  30u /* two processes with their tables, and a few */
@@ -43,27 +37,24 @@ struct side {
 	u32 floor[PAGES];      /* lock-free: generations before these have ended */
 	u32 place;	       /* lock-free: odd while pages go */
 	u32 meetings;	       /* lock-free */
-	u64 pinned, tokens;    /* of the one that walks */
+	/* Of the one that walks. */
+	u64 walks, overtaken, pinned;
+	u64 tokens;
 };
 
-struct trade {
-	const struct stress *stress;
-	enum hooked_id form;
-	bool collapse;
-	bool until_found;
-	u32 over;   /* lock-free: changers that are done */
-	u32 ready;  /* lock-free: threads that wait for ... */
-	bool begun; /* lock-free */
-	u64 changes, met, collapses, hand_overs, no_memory;
+static struct {
+	struct trade_plan plan;
+	struct trade_counts count; /* what the changers add up */
+	u32 over;		   /* lock-free: changers that are done */
+	u32 ready;		   /* lock-free: threads that wait for ... */
+	bool begun;		   /* lock-free */
 	struct side side[2];
 	u32 last_owner[POOL_FRAMES]; /* of tables, by a hash of the frame; racy: statistics */
-};
-
-static struct trade trade;
+} trade;
 
 static bool is_over(void)
 {
-	return mem_load(&trade.over) == 2 || (trade.until_found && findings_all());
+	return mem_load(&trade.over) == 2 || (trade.plan.until_found && findings_all());
 }
 
 static u64 page_va(u32 page)
@@ -110,7 +101,7 @@ static void populate(struct side *s, u32 page)
 		walk_poll();
 		thread_yield();
 	}
-	mem_add(&trade.no_memory, 1);
+	mem_add(&trade.count.no_memory, 1);
 }
 
 /* Whose the frame of the last table on the way was before. */
@@ -129,7 +120,7 @@ static void note_table(struct side *s)
 		return;
 	last = &trade.last_owner[(table >> PAGE_SHIFT) % POOL_FRAMES];
 	if (mem_load(last) && mem_load(last) != s->owner)
-		mem_add(&trade.hand_overs, 1);
+		mem_add(&trade.count.hand_overs, 1);
 	mem_store(last, s->owner);
 }
 
@@ -146,7 +137,7 @@ static void meet_other(struct side *s)
 		rest();
 		cpu_poll(&polls);
 	}
-	mem_add(&trade.met, mem_load(&other->meetings) >= mine);
+	mem_add(&trade.count.met, mem_load(&other->meetings) >= mine);
 }
 
 /* Some pages off the stack, so that each frame finds another use than before. */
@@ -195,7 +186,7 @@ static void renew(struct side *s, u32 first, u32 count, u64 bytes)
 		populate(s, i);
 	while (put)
 		page_put(aside[--put]);
-	mem_add(&trade.changes, 1);
+	mem_add(&trade.count.changes, 1);
 	hooked_progress();
 }
 
@@ -206,13 +197,13 @@ static void collapse(struct side *s)
 	while (i < TRIES && !is_over() && mm_collapse(s->mm, BASE))
 		i++;
 	if (i < TRIES)
-		mem_add(&trade.collapses, 1);
+		mem_add(&trade.count.collapses, 1);
 	hooked_progress();
 }
 
 static void change(struct side *s)
 {
-	if (trade.collapse) {
+	if (trade.plan.collapse) {
 		collapse(s);
 		renew(s, 0, PAGES, LARGE_PAGE_SIZE);
 	} else if (random_below(&s->random, 2)) {
@@ -232,8 +223,8 @@ static void changer(void *arg)
 
 	mm_use(s->mm);
 	wait_for_begin();
-	for (u64 i = 0; i < trade.stress->rounds && !is_over(); i++) {
-		if (i) /* before, nothing is there to be walked */
+	for (u64 i = 0; i < trade.plan.rounds && !is_over(); i++) {
+		if (i && !trade.plan.stopped) /* before, nothing is there to be walked */
 			wait_for_walker(s);
 		change(s);
 	}
@@ -259,26 +250,55 @@ static void check_pin(struct side *s, u32 page, paddr_t pa, u32 place)
 		finding(FOUND_PARTED, va, token, found);
 }
 
-static void walk_once(struct side *s, u64 *random, u32 *polls)
+static void check_page(struct side *s, u32 page, paddr_t pa, u32 floor, u32 place)
 {
-	u32 page = random_below(random, PAGES), place = mem_load(&s->place);
-	u32 floor = mem_load(&s->floor[page]);
-	paddr_t pa;
-	u64 v;
+	u64 v = mem_load(&page_words(pa)[0]);
 
-	if (hooked_walk(trade.form, s->mm, page_va(page), 1, trade.collapse ? GUP_WRITE : 0, &pa) !=
-	    1) {
-		cpu_poll(polls);
-		return;
-	}
-	s->pinned++;
-	v = mem_load(&page_words(pa)[0]);
 	stamp_check(v, page_va(page), s->owner, page, floor);
 	/* What is not ours, or not yet, is not written to: a walk without R2 comes as far as that.
 	 */
-	if (trade.collapse && v == stamp(s->owner, page, stamp_generation(v)))
+	if (trade.plan.collapse && v == stamp(s->owner, page, stamp_generation(v)))
 		check_pin(s, page, pa, place);
-	gup_unpin(&pa, 1);
+}
+
+/* gup_fast_only() itself, or a control; the host sees when it is under way. */
+static u32 walk_seen(struct side *s, u64 va, u32 count, paddr_t *pages)
+{
+	u64 *word = stops_word();
+	u32 got;
+
+	mem_store(word, 1);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (trade.plan.form == HOOKED_COUNT)
+		got = gup_fast_only(s->mm, va, count, 0, pages);
+	else
+		got = hooked_walk(trade.plan.form, s->mm, va, count, 0, pages);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	mem_store(word, 0);
+	return got;
+}
+
+/* One page where the hooks hold the walk up; else all, so that it takes its time. */
+static bool walk_once(struct side *s, u64 *random)
+{
+	u32 page = trade.plan.stopped ? 0 : random_below(random, PAGES);
+	u32 count = trade.plan.stopped ? PAGES : 1, place = mem_load(&s->place), floor[PAGES], got;
+	paddr_t pa[PAGES];
+
+	for (u32 i = 0; i < count; i++)
+		floor[i] = mem_load(&s->floor[page + i]);
+	if (trade.plan.stopped)
+		got = walk_seen(s, page_va(page), count, pa);
+	else
+		got = hooked_walk(trade.plan.form, s->mm, page_va(page), count,
+				  trade.plan.collapse ? GUP_WRITE : 0, pa);
+	s->walks++;
+	s->overtaken += mem_load(&s->place) != place;
+	s->pinned += got;
+	for (u32 i = 0; i < got; i++)
+		check_page(s, page + i, pa[i], floor[i], place);
+	gup_unpin(pa, got);
+	return got;
 }
 
 static void walker(void *arg)
@@ -291,7 +311,8 @@ static void walker(void *arg)
 	mm_use(s->mm);
 	wait_for_begin();
 	while (!is_over()) {
-		walk_once(s, &random, &polls);
+		if (!walk_once(s, &random))
+			cpu_poll(&polls);
 		rest();
 	}
 	mm_put(s->mm);
@@ -302,7 +323,7 @@ static void open_side(struct side *s, u32 owner)
 	*s = (struct side){
 		.mm = mm_create(),
 		.owner = owner,
-		.random = trade.stress->seed + owner,
+		.random = trade.plan.seed + owner,
 	};
 	if (!s->mm || mm_map(s->mm, BASE, LARGE_PAGE_SIZE, PROT_READ | PROT_WRITE, 0) < 0)
 		panic("trade: no memory for an mm");
@@ -336,131 +357,22 @@ static void run(u32 pages)
 	pool_feed();
 }
 
-static void hold_trade(const struct stress *s, enum hooked_id form, bool collapsing,
-		       bool until_found)
+void trade_hold(const struct trade_plan *plan, struct trade_counts *out)
 {
 	u32 pages = POOL_PAGES + (walk_scheme->defers ? DEFER_PAGES : 0);
 
-	trade = (struct trade){
-		.stress = s,
-		.form = form,
-		.collapse = collapsing,
-		.until_found = until_found,
-	};
+	memset(&trade, 0, sizeof(trade));
+	trade.plan = *plan;
 	findings_reset();
-	hooked_reset(s->seed);
+	hooked_reset(plan->seed, !plan->stopped);
 	for (u32 i = 0; i < 2; i++)
 		open_side(&trade.side[i], i + 1);
-	run(collapsing ? 0 : pages);
-	for (u32 i = 0; i < 2; i++)
+	run(plan->collapse ? 0 : pages);
+	*out = trade.count;
+	for (u32 i = 0; i < 2; i++) {
+		out->walks += trade.side[i].walks;
+		out->overtaken += trade.side[i].overtaken;
+		out->pinned += trade.side[i].pinned;
 		mm_put(trade.side[i].mm);
-}
-
-static void show(const struct hooked_counts *c)
-{
-	ktap_diag("%lu changes, %lu met, %lu collapses, %lu tables handed over; %lu walks, %lu "
-		  "held up, "
-		  "%lu of them overtaken; %lu pages pinned; out of memory %lu times",
-		  trade.changes, trade.met, trade.collapses, trade.hand_overs, c->walks, c->held,
-		  c->overtaken, trade.side[0].pinned + trade.side[1].pinned, trade.no_memory);
-}
-
-/* A walk that is complete. */
-static void check_complete(const struct stress *s, enum hooked_id form, bool collapsing)
-{
-	struct hooked_counts c;
-	u64 free = stress_census(), bait;
-
-	hold_trade(s, form, collapsing, false);
-	hooked_counts(&c);
-	show(&c);
-	findings_show();
-	ktap_ok(!findings_all(), "%u findings in %lu walks", findings_all(), c.walks);
-	bait = collapsing ? trade.collapses : trade.hand_overs;
-	ktap_ok(c.overtaken && bait, "%lu walks were overtaken, %lu tables %s%s", c.overtaken, bait,
-		collapsing ? "collapsed" : "handed over",
-		c.overtaken && bait ? "" : ": no evidence");
-	ktap_ok(free == stress_census(), "census: %lu pages are free again of %lu", stress_census(),
-		free);
-	if (form == HOOKED_IRQOFF)
-		ktap_ok(c.masked == c.steps, "control: interrupts are off at each step");
-	else
-		ktap_ok(!c.masked, "interrupts were on at each of %lu steps", c.steps);
-}
-
-/* A walk that must not pass. */
-static void check_caught(const struct stress *s, enum hooked_id form, bool collapsing,
-			 enum finding kind, const char *what)
-{
-	struct hooked_counts c;
-	u32 caught;
-
-	hold_trade(s, form, collapsing, true);
-	hooked_counts(&c);
-	show(&c);
-	findings_show();
-	caught = kind == FINDING_COUNT ? findings_all() : findings_of(kind);
-	ktap_ok(caught, "control, %s: caught %u times in %lu walks%s", what, caught, c.walks,
-		caught ? "" : ": no evidence");
-	stress_census();
-}
-
-static bool can_trade(void)
-{
-	if (cpu_count() < 4)
-		ktap_skip("trade: it needs 4 CPUs");
-	return cpu_count() >= 4;
-}
-
-/* The kvm flush passes over a vCPU only while the host has it off its CPU. */
-static bool place_for_kvm(void)
-{
-	struct harness_place place;
-	char why[128];
-
-	if (flush_backend()->id != HF_BACKEND_KVM)
-		return true;
-	if (!harness_place(HARNESS_OVERCOMMITTED, cpu_count(), &place, why))
-		return true;
-	ktap_skip("irqoff with kvm: no vCPU is taken off its CPU here: %s", why);
-	return false;
-}
-
-static struct stress until_caught(const struct stress *s)
-{
-	return (struct stress){ .seed = s->seed, .rounds = 20 * s->rounds };
-}
-
-void stress_trade(const struct stress *s)
-{
-	enum hooked_id form = hooked_scheme(walk_scheme->name);
-	struct stress longer = until_caught(s);
-
-	if (!can_trade())
-		return;
-	if (s->refused) {
-		if (place_for_kvm())
-			check_caught(&longer, form, false, FINDING_COUNT,
-				     "irqoff without interrupts that wait for it");
-		return;
 	}
-	ktap_begin("trade of pages");
-	check_complete(s, form, false);
-	ktap_end();
-	ktap_begin("trade with collapse");
-	check_complete(s, form, true);
-	ktap_end();
-}
-
-void stress_trade_controls(const struct stress *s)
-{
-	struct stress longer = until_caught(s);
-
-	if (s->refused || !can_trade())
-		return;
-	ktap_begin("trade, walks that lack a check");
-	check_caught(&longer, HOOKED_WITHOUT_V, false, FOUND_GARBAGE, "seq without V");
-	check_caught(&longer, HOOKED_WITHOUT_R1, false, FOUND_FOREIGN, "seq without R1");
-	check_caught(&longer, HOOKED_WITHOUT_R2, true, FINDING_COUNT, "seq without R2");
-	ktap_end();
 }

@@ -114,17 +114,19 @@ static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va, pte_
 	unsigned level;
 	pte_t *slot = find_leaf(mm, va, &level);
 
-	if (level == LARGE_LEVEL && is_shared(pte_read(slot))) {
+	/* Looked at once: else a pin in between has a large page copied as a small one. */
+	if (!is_shared(pte_read(slot))) {
+		mem_fetch_or(slot, PTE_WRITE | PTE_EXCLUSIVE);
+		return 0;
+	}
+	if (level == LARGE_LEVEL) {
 		int r = huge_split(g, va);
 
 		if (r)
 			return r;
 		slot = find_leaf(mm, va, &level);
 	}
-	if (is_shared(pte_read(slot)))
-		return copy_page(g, v, slot, ALIGN_DOWN(va, PAGE_SIZE), later);
-	mem_fetch_or(slot, PTE_WRITE | PTE_EXCLUSIVE);
-	return 0;
+	return copy_page(g, v, slot, ALIGN_DOWN(va, PAGE_SIZE), later);
 }
 
 static int make_accessible(struct mm *mm, const struct vma *v, u64 va, unsigned access)

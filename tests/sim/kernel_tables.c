@@ -6,6 +6,7 @@
 #include "guest/mm/pgtable.c"
 
 #include "guest/mm/vmap.h"
+#include "tests/sim/frames.h"
 #include "tests/sim/kernel_tables.h"
 
 __asm__(".globl image_start, text_end, rodata_end, image_end\n"
@@ -14,7 +15,7 @@ __asm__(".globl image_start, text_end, rodata_end, image_end\n"
 paddr_t boot_ram_end(const struct boot_info *boot)
 {
 	(void)boot;
-	return 0;
+	return (paddr_t)FRAMES * PAGE_SIZE;
 }
 
 bool boot_has_ram(const struct boot_info *boot, paddr_t start, paddr_t end)

@@ -21,7 +21,7 @@
 #define SIM_EDGES   1600u /* of a TLB */
 #define SIM_MMS	    6u
 #define SIM_PINS    4u /* pages of a watched pin */
-#define SIM_SEEN    24u
+#define SIM_SEEN    64u
 
 struct sim_store {
 	volatile void *p;

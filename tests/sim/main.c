@@ -19,8 +19,9 @@
 #include "tests/sim/schedule.h"
 
 static const struct sim_scenario *const groups[] = {
-	litmus_scenarios, gup_scenarios,  unmap_scenarios,  fork_scenarios, huge_scenarios,
-	exit_scenarios,	  walk_scenarios, switch_scenarios, vmap_scenarios, lock_scenarios,
+	litmus_scenarios, gup_scenarios,  unmap_scenarios, fork_scenarios,
+	huge_scenarios,	  exit_scenarios, walk_scenarios,  switch_scenarios,
+	vmap_scenarios,	  lock_scenarios, page_scenarios,  storm_scenarios,
 };
 
 static struct {
@@ -106,6 +107,8 @@ static void run_seed(u64 seed)
 				     (unsigned)(h / 9 % 4) };
 	const char *list = run.scenario->flush ? run.scenario->flush : "ipi kvm hyperv hyperflush";
 
+	if (run.scenario->calm)
+		budget = (struct sim_budget){ 0 };
 	if (options.flush)
 		list = options.flush;
 	pick_word(list, seed, flush, sizeof(flush));
@@ -178,8 +181,7 @@ static bool run_exhaustive(void)
 {
 	u64 steps = 0, done = 0;
 	double start = now();
-	struct sim_budget budget =
-		run.scenario->quiet ? (struct sim_budget){ 0 } : (struct sim_budget){ 1, 0, 0 };
+	struct sim_budget budget = { .deschedules = !run.scenario->quiet };
 	const char *list = options.flush	 ? options.flush
 			   : run.scenario->flush ? run.scenario->flush
 						 : "ipi kvm hyperv hyperflush";

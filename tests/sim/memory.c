@@ -131,6 +131,8 @@ static void buffered_store(const struct sim_site *site, volatile void *p, unsign
 	struct sim_cpu *c = sim_cpu();
 	u32 frame = frame_at(p);
 
+	if (!p)
+		sim_fail("a store to NULL");
 	if (!sim_thread()->interrupted)
 		sim_thread()->counts.stores++;
 	if (sim.logging)

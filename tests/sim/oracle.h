@@ -8,8 +8,9 @@
 
 #include "tests/sim/machine.h"
 
-/* I1, I2, I9: these frames go: no CPU may walk them, map them, or have one as its root. */
-void oracle_free(u32 frame, u32 frames);
+/* I1, I2, I9: `n` frames from `frame` on go: no CPU may walk them, map them, or have one as its
+ * root. */
+void oracle_free(u32 frame, u32 n);
 
 /* I4, I9: the CPU is about to load that root. */
 void oracle_root_load(const struct sim_cpu *c, paddr_t root);

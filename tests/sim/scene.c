@@ -10,6 +10,8 @@
 #include "tests/sim/scenario.h"
 #include "tests/sim/schedule.h"
 
+#define WALK_STEPS 16u /* of a walk to one page, about */
+
 u64 scene_word[8];
 
 static struct mm *held[SIM_MMS];
@@ -115,6 +117,7 @@ u32 scene_gup_only(struct mm *mm, u64 va, u32 count, unsigned flags, paddr_t *pa
 
 	watch_begin(mm, va, count, flags);
 	t->walk = seq ? SIM_WALK_SEQ : SIM_WALK_PROTECTED;
+	schedule_focus(count * WALK_STEPS);
 	n = gup_fast_only(mm, va, count, flags, pages);
 	t->walk = SIM_WALK_LOCKED;
 	if (seq)
@@ -130,6 +133,7 @@ s64 scene_gup(struct mm *mm, u64 va, u32 count, unsigned flags, paddr_t *pages)
 
 	watch_begin(mm, va, count, flags);
 	t->walk = walk_scheme->gup == gup_seq ? SIM_WALK_SEQ : SIM_WALK_PROTECTED;
+	schedule_focus(count * WALK_STEPS);
 	n = gup_fast(mm, va, count, flags, pages);
 	t->walk = SIM_WALK_LOCKED;
 	watch_end(pages, n < 0 ? 0 : (u32)n);

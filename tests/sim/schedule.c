@@ -219,6 +219,17 @@ static void next_countdown(void)
 	}
 }
 
+void schedule_focus(unsigned steps)
+{
+	unsigned plan = s.policy == POLICY_LOCAL ? sim.self : 0;
+
+	if (!sim.scheduling || s.policy > POLICY_LOCAL || random_below(2))
+		return;
+	make_plan(plan, 2, steps);
+	s.plan[plan].next = 0;
+	s.countdown = planned(plan);
+}
+
 static unsigned pick_search(void)
 {
 	unsigned moves[ACTORS], n = 0;

@@ -43,6 +43,12 @@ void schedule_guard(void (*fn)(void), struct sim_result *result);
 /* A choice among 0 to n-1. */
 unsigned sim_choose(unsigned n);
 
+/*
+ * The next `steps` steps of the calling CPU's code are delicate: every other time two changes
+ * of the plan fall among them. In a search there is nothing to plan.
+ */
+void schedule_focus(unsigned steps);
+
 /* Before every step of the calling CPU's code. */
 void sim_step(void);
 

@@ -11,11 +11,12 @@ SIM_BASE ?= $(SIM_OUT)
 # The simulator's own objects, which mutants share.
 SIM_ENGINE ?= $(SIM_OUT)/engine
 
-# Not page.c, whose place frames.c takes; pgtable.c is included by kernel_tables.c.
+# Not page.c, whose place frames.c takes. Those in sim_wrapped include page.c and pgtable.c.
 sim_guest := $(filter-out guest/mm/page.c guest/mm/pgtable.c,$(wildcard guest/mm/*.c)) \
 	guest/cpu/root.c guest/flush/flush.c guest/sched/mutex.c
-sim_engine := $(filter-out tests/sim/kernel_tables.c,$(wildcard tests/sim/*.c)) $(wildcard tests/sim/scenarios/*.c)
-sim_guest_names := $(sim_guest:.c=.o) tests/sim/kernel_tables.o
+sim_wrapped := tests/sim/kernel_tables.c tests/sim/buddy.c
+sim_engine := $(filter-out $(sim_wrapped),$(wildcard tests/sim/*.c)) $(wildcard tests/sim/scenarios/*.c)
+sim_guest_names := $(sim_guest:.c=.o) $(sim_wrapped:.c=.o)
 SIM_CHANGED ?= $(sim_guest_names)
 sim_guest_objects := $(addprefix $(SIM_BASE)/,$(filter-out $(SIM_CHANGED),$(sim_guest_names))) \
 	$(addprefix $(SIM_OUT)/,$(filter $(SIM_CHANGED),$(sim_guest_names)))
@@ -45,7 +46,7 @@ $(SIM_OUT)/guest/%.o: $(SIM_TREE)/guest/%.c
 $(SIM_OUT)/guest/sched/mutex.o: sim_flags += -Dmutex_lock=real_mutex_lock \
 	-Dmutex_unlock=real_mutex_unlock -Dmutex_held=real_mutex_held
 
-$(SIM_OUT)/tests/sim/kernel_tables.o: tests/sim/kernel_tables.c $(SIM_TREE)/guest/mm/pgtable.c
+$(SIM_OUT)/tests/sim/%.o: tests/sim/%.c
 	@mkdir -p $(@D)
 	$(CC) $(sim_flags) $(SIM_WARN) -I$(SIM_TREE) -I. -c $< -o $@
 

@@ -318,6 +318,8 @@ void thread_yield(void)
 {
 	struct sim_cpu *c = sim_cpu();
 
+	if (!sim.scheduling)
+		return; /* nobody else runs */
 	sim_step();
 	if (next_thread(c) == c->current || next_thread(c) == c->idle)
 		schedule_yield();

@@ -60,7 +60,8 @@ static void place(char *out, size_t size, const volatile void *p)
 		if (frame_at(sim.mm[i].mm) == frame)
 			snprintf(out, size, " of %s", sim.mm[i].name);
 	if (!*out)
-		snprintf(out, size, " f%u[%lu]", frame, (u64)p % PAGE_SIZE / sizeof(u64));
+		snprintf(out, size, " f%u[%u]", frame,
+			 (unsigned)((u64)p / sizeof(u64) % PT_ENTRIES));
 }
 
 void timeline_access(unsigned cpu, const struct sim_site *site, const volatile void *p,

@@ -33,7 +33,7 @@ static void use(const paddr_t *pages, u32 n, u64 va)
 
 static void pin_only(void *va)
 {
-	paddr_t pages[2];
+	paddr_t pages[2] = { 0 };
 
 	for (int round = 0; round < 2; round++)
 		use(pages, scene_gup_only(a, (u64)va, 1, GUP_WRITE, pages), (u64)va);
@@ -41,14 +41,14 @@ static void pin_only(void *va)
 
 static void pin_two(void *va)
 {
-	paddr_t pages[2];
+	paddr_t pages[2] = { 0 };
 
 	use(pages, scene_gup_only(a, (u64)va, 2, 0, pages), (u64)va);
 }
 
 static void pin(void *va)
 {
-	paddr_t pages[2];
+	paddr_t pages[2] = { 0 };
 	s64 n = scene_gup(a, (u64)va, 1, GUP_WRITE, pages);
 
 	if (n > 0)
@@ -120,19 +120,24 @@ static void await_reference(u32 frame)
 
 static void pin_swapped(void *va)
 {
-	paddr_t page;
+	paddr_t page = PADDR_NONE;
 
+	tell(3);
 	use(&page, scene_gup_only(a, (u64)va, 1, GUP_WRITE, &page), (u64)va);
 	scene_word[4] = 1;
 	threads_notify(&page_of((paddr_t)swapped << PAGE_SHIFT)->refs);
 }
 
+/* It lets the reader go on before each of its two calls. */
 static void empty_then_unmap(void *va)
 {
+	await(3);
+	sim_spin();
 	EXPECT(mm_dontneed(a, (u64)va, PAGE_SIZE) == 0);
 	tell(0);
 	await(1);
 	await_reference(swapped);
+	sim_spin();
 	EXPECT(mm_unmap(a, (u64)va, PAGE_SIZE) == 0);
 	tell(2);
 }
@@ -280,7 +285,7 @@ static void set_up_against(void (*body)(void *va))
 /* A pin for writing and the mapping stay one page, whatever happens to the protection. */
 static void pin_and_store(void *va)
 {
-	paddr_t page;
+	paddr_t page = PADDR_NONE;
 
 	if (scene_gup(a, (u64)va, 1, GUP_WRITE, &page) != 1)
 		return;
@@ -332,7 +337,7 @@ static void touch(void *va)
 
 static void pin_always(void *va)
 {
-	paddr_t page;
+	paddr_t page = PADDR_NONE;
 
 	for (int round = 0; round < 2; round++) {
 		EXPECT(scene_gup_only(a, (u64)va, 1, GUP_WRITE, &page) == 1);
@@ -376,6 +381,7 @@ const struct sim_scenario gup_scenarios[] = {
 	  .what = "another process gets the page, maps it, and gets the table",
 	  .cpus = 3,
 	  .flush = "hyperflush",
+	  .calm = true,
 	  .setup = set_up_swap },
 	{ .name = "gup-slow",
 	  .what = "with the way under the lock",

@@ -194,6 +194,36 @@ static void set_up_fork(void)
 	scene_thread(1, "fork", a, fork_and_look, NULL);
 }
 
+/* The child is gone: the large page has one owner, but for pins that come and go. */
+static void pin_to_read(void *arg)
+{
+	paddr_t page;
+
+	(void)arg;
+	for (int i = 0; i < 2; i++)
+		if (scene_gup_only(a, VA_NEAR, 1, 0, &page)) {
+			EXPECT(frame_load((u32)(page >> PAGE_SHIFT)) == 0xb);
+			gup_unpin(&page, 1);
+		}
+}
+
+static void set_up_cow_pin(void)
+{
+	struct mm *child;
+
+	begin(MAP_HUGE);
+	child = mm_fork(a);
+	EXPECT(child);
+	mm_put(child);
+	scene_thread(0, "store", a, store, (void *)VA_A);
+	scene_thread(1, "pin", a, pin_to_read, NULL);
+}
+
+static void stored_and_kept(void)
+{
+	EXPECT(scene_content(a, VA_A) == 3 && scene_content(a, VA_NEAR) == 0xb);
+}
+
 const struct sim_scenario huge_scenarios[] = {
 	{ .name = "huge-collapse-pin",
 	  .what = "gup_fast() against collapse",
@@ -221,5 +251,10 @@ const struct sim_scenario huge_scenarios[] = {
 	  .what = "gup_fast() and stores against fork of a large page",
 	  .cpus = 2,
 	  .setup = set_up_fork },
+	{ .name = "huge-cow-pin",
+	  .what = "a store to a large page that a child has shared, against pins",
+	  .cpus = 2,
+	  .setup = set_up_cow_pin,
+	  .check = stored_and_kept },
 	{ 0 },
 };

@@ -232,7 +232,7 @@ static void set_up_empty(void)
 }
 
 /* More ranges than a flush request holds. */
-#define HOLES (FLUSH_MAX_RANGES + 2)
+#define HOLES (FLUSH_MAX_RANGES + 2ul)
 
 static void unmap_holes(void *arg)
 {
@@ -258,16 +258,16 @@ static void load_last(void *arg)
 static void set_up_holes(void)
 {
 	begin();
-	scene_map(a, VA_B, 2 * HOLES, PROT_WRITE);
+	scene_map(a, VA_B, (u32)(2 * HOLES), PROT_WRITE);
 	scene_map(a, VA_B + 0x100000, 1, PROT_WRITE);
 	for (u32 i = 0; i < HOLES; i++)
-		scene_touch(a, VA_B + 2 * i * PAGE_SIZE, 0x100);
+		scene_touch(a, VA_B + 2ul * i * PAGE_SIZE, 0x100);
 	scene_thread(0, "unmap", a, unmap_holes, NULL);
 	scene_thread(1, "load", a, load_last, NULL);
 }
 
 /* More pages than a gather holds: it is settled on the way. */
-#define MANY (GATHER_PAGES + 2)
+#define MANY (GATHER_PAGES + 2ul)
 
 static void unmap_many(void *arg)
 {
@@ -288,7 +288,7 @@ static void load_many(void *arg)
 static void set_up_many(void)
 {
 	begin();
-	scene_map(a, VA_FAR, MANY, PROT_WRITE);
+	scene_map(a, VA_FAR, (u32)MANY, PROT_WRITE);
 	for (u32 i = 0; i < MANY; i++)
 		scene_touch(a, VA_FAR + i * PAGE_SIZE, 0x100);
 	scene_thread(0, "unmap", a, unmap_many, NULL);

@@ -58,9 +58,10 @@
  *                      swap the word for HF_MOVED and write CR3, when a `detach` asks
  *   root | HF_MOVED    the host has done so: CR3 is the new root, the TLB is flushed
  *
- * Both sides change it by locked compare-and-swap; the guest swaps HF_LAZY for HF_ACTIVE
- * before it writes CR3 for whatever reason. HF_MOVED speaks to the vCPU itself: another
- * one that reads it may be early, and goes by the result of its `detach`.
+ * Whoever takes it out of HF_LAZY does so by locked compare-and-swap; the guest swaps HF_LAZY
+ * for HF_ACTIVE before it writes CR3 for whatever reason. All other changes are the
+ * guest's own, and plain stores do. HF_MOVED speaks to the vCPU itself: another one that reads
+ * it may be early, and goes by the result of its `detach`.
  */
 #define HF_ACTIVE 0ull
 #define HF_LAZY	  1ull

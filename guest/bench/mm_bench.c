@@ -107,12 +107,8 @@ static u64 run_in(void *arg)
 /* What a CPU does that goes idle or to another process: at most one CR3 load. */
 static u64 leave_root(void *arg)
 {
-	bool was = irq_save();
-
 	(void)arg;
-	mm_leave_lazy();
-	exit_wake_reaper();
-	irq_restore(was);
+	exit_leave_root();
 	return 0;
 }
 

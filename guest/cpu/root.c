@@ -5,15 +5,19 @@
 #include "guest/cpu/msr.h"
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/tlb.h"
+#include "guest/lib/print.h"
 #include "guest/mm/flush_clock.h"
+#include "guest/mm/mm.h"
 
-/* The word is stored first: a handler that flushes loads what it finds there. */
+/* Word and CR3 are one step for handlers, which load what the word names: interrupts are off. */
 void root_load(paddr_t root)
 {
 	bool was = irq_save();
 	struct mm_cpu *me = this_mm_cpu();
 	u64 tick = flush_clock_tick();
 
+	ASSERT((mem_load(&me->root_word) & ROOT_STATE) == ROOT_ACTIVE);
+	ASSERT(!me->active || me->active->root == root);
 	mem_store(&me->root_word, ROOT_ACTIVE | root);
 	write_cr3(root);
 	me->root_loads++;

@@ -11,9 +11,10 @@
 #include "guest/lib/types.h"
 
 /*
- * Loads a root (page-aligned), and forgets every non-global translation by it. The
- * root in CR3 is the guest's own: the word is not LAZY (mm_cpu.h). Callers that
- * load roots of no mm (suites) keep preemption disabled until they are back on the kernel's.
+ * Loads a root (page-aligned), and forgets every non-global translation by it. The word is
+ * ACTIVE (mm_cpu.h), and `root` that of mm_cpu->active if there is one: mm/switch.c sees to
+ * both. Callers that load roots of no mm (suites) begin on the kernel's, by
+ * exit_leave_root() if need be, and keep preemption disabled until they are back on it.
  */
 void root_load(paddr_t root);
 

@@ -21,6 +21,7 @@ static struct {
 	enum exit_strategy strategy;
 	struct spinlock lock; /* of the list; taken with interrupts off */
 	struct mm *first;     /* exited mms, through next_dead, until no CR3 holds them */
+	u32 busy;	      /* lock-free: mms that exit or go, and are not on the list */
 	struct thread *reaper;
 	bool news; /* lock-free: for the reaper */
 	struct exit_counters counters;
@@ -41,11 +42,6 @@ bool exit_set_strategy(const char *name)
 		}
 	}
 	return false;
-}
-
-enum exit_strategy exit_strategy(void)
-{
-	return mem_load(&dead.strategy);
 }
 
 void exit_counters(struct exit_counters *out)
@@ -116,7 +112,7 @@ static void detach(struct mm *mm)
 	}
 }
 
-static void leave_root(void)
+void exit_leave_root(void)
 {
 	bool was = irq_save();
 
@@ -149,14 +145,16 @@ void exit_mm(struct mm *mm)
 		[EXIT_CR3REF] = NULL,
 		[EXIT_DETACH] = detach,
 	};
-	enum exit_strategy strategy = exit_strategy();
+	enum exit_strategy strategy = mem_load(&dead.strategy);
 
 	ASSERT(mem_load(&mm->users) == 0 && thread_current()->mm != mm);
+	mem_add(&dead.busy, 1);
 	mem_add(&dead.counters.exits, 1);
-	leave_root();
+	exit_leave_root();
 	if (take_down[strategy])
 		take_down[strategy](mm);
 	list_add(mm);
+	mem_add(&dead.busy, -1u);
 	drop_here(mm);
 }
 
@@ -181,8 +179,10 @@ static struct mm *take_dead(void)
 
 	while ((mm = *at) && mem_load(&mm->root_refs))
 		at = &mm->next_dead;
-	if (mm)
+	if (mm) {
+		mem_add(&dead.busy, 1); /* before it is off the list: exit_hurry() */
 		*at = mm->next_dead;
+	}
 	spin_unlock_irq(&dead.lock, was);
 	return mm;
 }
@@ -207,6 +207,7 @@ static void tear_down(struct mm *mm)
 	mem_add(&dead.counters.dirty, mm->dirty);
 	page_put(virt_to_phys(mm));
 	mem_add(&dead.counters.freed, 1);
+	mem_add(&dead.busy, -1u);
 }
 
 u32 exit_reap(void)
@@ -224,7 +225,7 @@ u32 exit_reap(void)
 void exit_wait_reaped(void)
 {
 	while (exit_pending()) {
-		leave_root(); /* this CPU may be who holds one */
+		exit_leave_root(); /* this CPU may be who holds one */
 		exit_reap();
 		thread_yield();
 	}
@@ -266,16 +267,48 @@ static struct mm *hold_hostage(void)
 	return mm;
 }
 
-void exit_hurry(void)
+/* True: there was something to take. */
+static bool take_hostages(void)
 {
+	bool found = false;
 	struct mm *mm;
 
-	leave_root();
 	while ((mm = hold_hostage())) {
+		found = true;
 		detach(mm);
 		if (mem_load(&mm->root_refs) > 1)
 			unmap_whole(mm);
 		drop_here(mm);
 	}
-	exit_reap(); /* those that wait for the reaper only */
+	return exit_reap() || found; /* also those that wait for the reaper only */
+}
+
+/*
+ * A dead mm is in `busy`, on the list, in `busy` again, and then counted as freed. So `busy` is
+ * looked at before the list and after it, and the count last: none is missed. Whoever is in
+ * `busy` waits neither for memory nor for the caller.
+ */
+bool exit_hurry(void)
+{
+	u64 freed = mem_load(&dead.counters.freed);
+
+	exit_leave_root();
+	for (;;) {
+		bool busy = mem_load(&dead.busy), found = take_hostages();
+
+		busy |= mem_load(&dead.busy) != 0;
+		if (found || mem_load(&dead.counters.freed) != freed)
+			return true;
+		if (!busy)
+			return false;
+		thread_yield();
+	}
+}
+
+bool exit_try_again(bool *last)
+{
+	if (*last)
+		return false;
+	*last = !exit_hurry();
+	return true;
 }

@@ -37,7 +37,6 @@ enum exit_strategy {
 
 /* cr3ref until this is called. False: no such name. Takes effect for exits that begin later. */
 bool exit_set_strategy(const char *name);
-enum exit_strategy exit_strategy(void);
 
 /*
  * The last user is gone; mm_put() calls it. Thread context, interrupts on. The calling
@@ -51,6 +50,12 @@ void exit_root_gone(void);
 /* Wakes the reaper if there has been one since. Interrupts off, no lock of the scheduler held. */
 void exit_wake_reaper(void);
 
+/*
+ * This CPU leaves a root that it has lazily, for the kernel's: before HLT, and where the root's
+ * memory is wanted. Any context but a switch; no lock of the scheduler held.
+ */
+void exit_leave_root(void);
+
 /* Tears down what no CR3 holds, on the calling thread; returns how many mms. Thread context. */
 u32 exit_reap(void);
 
@@ -59,9 +64,24 @@ void exit_start_reaper(u32 cpu);
 
 /*
  * Memory is short: takes the pages of every dead mm that lazy CPUs still hold, by detach
- * and, where that does not get at all of them, by a flush. Thread context, interrupts on.
+ * and, where that does not get at all of them, by a flush; tears down those that wait for the
+ * reaper; if there is neither, waits for one whose exit others are at. True: memory has come
+ * back. Each mm's comes back once, so loops on it end. Thread context, interrupts on, no lock held.
  */
-void exit_hurry(void);
+bool exit_hurry(void);
+
+/*
+ * Whether what failed for want of memory is to be tried again. The last try comes after
+ * there was nothing left to hurry, for memory may have come back just then. Context as
+ *exit_hurry().
+ *
+ *	bool last = false;
+ *
+ *	do
+ *		r = ...;
+ *	while (r == -ENOMEM && exit_try_again(&last));
+ */
+bool exit_try_again(bool *last);
 
 /* Mms that have begun to exit and are not free to their last page. */
 u32 exit_pending(void);

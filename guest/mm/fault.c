@@ -13,6 +13,7 @@ static bool vma_allows(const struct vma *v, unsigned access)
 {
 	static const unsigned needs[] = {
 		[ACCESS_READ] = PROT_READ | PROT_WRITE | PROT_EXEC,
+		[ACCESS_PIN] = PROT_READ | PROT_WRITE | PROT_EXEC,
 		[ACCESS_WRITE] = PROT_WRITE,
 		[ACCESS_EXEC] = PROT_EXEC,
 	};
@@ -106,8 +107,20 @@ static bool is_shared(pte_t e)
 	return !(e & PTE_EXCLUSIVE) && page_refs(pte_addr(e)) > 1;
 }
 
-/* A write to a leaf without PTE_WRITE that its VMA allows. *later: the entry for after the flush.
- */
+/* The bits that a leaf of that VMA has when no other mm maps its page. */
+static u64 owner_bits(const struct vma *v)
+{
+	return PTE_EXCLUSIVE | (vma_flags(v->prot) & PTE_WRITE);
+}
+
+/* Whether that access needs a page of the mm's own and this leaf does not say that it maps one. */
+static bool must_break(pte_t e, unsigned access)
+{
+	return (access == ACCESS_WRITE && !(e & PTE_WRITE)) ||
+	       (access == ACCESS_PIN && !(e & PTE_EXCLUSIVE));
+}
+
+/* Makes the leaf's page the mm's own. *later: the entry for after the flush. */
 static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va, pte_t *later)
 {
 	struct mm *mm = gather_mm(g);
@@ -116,7 +129,7 @@ static int break_sharing(struct mmu_gather *g, const struct vma *v, u64 va, pte_
 
 	/* Looked at once: else a pin in between has a large page copied as a small one. */
 	if (!is_shared(pte_read(slot))) {
-		mem_fetch_or(slot, PTE_WRITE | PTE_EXCLUSIVE);
+		mem_fetch_or(slot, owner_bits(v));
 		return 0;
 	}
 	if (level == LARGE_LEVEL) {
@@ -139,7 +152,7 @@ static int make_accessible(struct mm *mm, const struct vma *v, u64 va, unsigned 
 
 		if (r)
 			return r;
-	} else if (access == ACCESS_WRITE && !(pte_read(slot) & PTE_WRITE)) {
+	} else if (must_break(pte_read(slot), access)) {
 		struct mmu_gather *g = gather_begin(mm);
 		pte_t later = 0;
 		int r = break_sharing(g, v, va, &later);
@@ -169,23 +182,16 @@ int fault_locked(struct mm *mm, u64 va, unsigned access, paddr_t *page)
 	return 0;
 }
 
-static int take_fault(struct mm *mm, u64 va, unsigned access)
+int mm_fault(struct mm *mm, u64 va, unsigned access)
 {
+	bool last = false;
 	paddr_t page;
 	int r;
 
-	mm_lock(mm);
-	r = fault_locked(mm, va, access, &page);
-	mm_unlock(mm);
+	do {
+		mm_lock(mm);
+		r = fault_locked(mm, va, access, &page);
+		mm_unlock(mm);
+	} while (r == -ENOMEM && exit_try_again(&last));
 	return r;
-}
-
-int mm_fault(struct mm *mm, u64 va, unsigned access)
-{
-	int r = take_fault(mm, va, access);
-
-	if (r != -ENOMEM || !exit_pending())
-		return r;
-	exit_hurry(); /* lazy CPUs must not keep the memory of the dead */
-	return take_fault(mm, va, access);
 }

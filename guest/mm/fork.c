@@ -10,6 +10,7 @@
  */
 #include "guest/cpu/memory.h"
 #include "guest/lib/string.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/fork.h"
 #include "guest/mm/gather.h"
 #include "guest/mm/page.h"
@@ -117,7 +118,7 @@ static bool fork_vmas(struct fork *f)
 	return true;
 }
 
-struct mm *mm_fork(struct mm *mm)
+static struct mm *try_fork(struct mm *mm)
 {
 	struct fork f = { .child = mm_create() };
 	bool ok;
@@ -135,4 +136,15 @@ struct mm *mm_fork(struct mm *mm)
 		return f.child;
 	mm_put(f.child);
 	return NULL;
+}
+
+struct mm *mm_fork(struct mm *mm)
+{
+	bool last = false;
+	struct mm *child;
+
+	do
+		child = try_fork(mm);
+	while (!child && exit_try_again(&last));
+	return child;
 }

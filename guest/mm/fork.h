@@ -7,8 +7,9 @@
 
 /*
  * A copy of `mm`, with one user. Pages are shared without PTE_WRITE; a page that
- * somebody has pinned (gup.h) is copied at once, so that the pin and the parent go
- * on sharing it. NULL: no memory. The parent's CPUs have been flushed when it returns.
+ * somebody has pinned (gup.h: it is the parent's own) is copied at once, so that the pin and the
+ * parent go on sharing it. NULL: no memory. The parent's CPUs have been flushed when it returns.
+ * Thread context, interrupts on, no lock held.
  */
 struct mm *mm_fork(struct mm *mm);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/cpu/percpu.h"
 #include "guest/lib/errno.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/fault.h"
 #include "guest/mm/gup_walk.h"
 #include "guest/mm/walk.h"
@@ -32,7 +33,7 @@ u32 gup_fast_only(struct mm *mm, u64 start, u32 count, unsigned flags, paddr_t *
 /* Under the lock an entry stays what it is, so the reference needs no second look. */
 static int take_locked(struct mm *mm, u64 va, unsigned flags, paddr_t *page)
 {
-	int r = fault_locked(mm, va, flags & GUP_WRITE ? ACCESS_WRITE : ACCESS_READ, page);
+	int r = fault_locked(mm, va, flags & GUP_WRITE ? ACCESS_WRITE : ACCESS_PIN, page);
 
 	if (!r)
 		page_get(*page);
@@ -41,8 +42,9 @@ static int take_locked(struct mm *mm, u64 va, unsigned flags, paddr_t *page)
 
 s64 gup_fast(struct mm *mm, u64 start, u32 count, unsigned flags, paddr_t *pages)
 {
+	bool last = false;
 	u32 done;
-	int r = 0;
+	int r;
 
 	if (start % PAGE_SIZE || !count || start >= USER_END ||
 	    count > (USER_END - start) / PAGE_SIZE)
@@ -51,12 +53,15 @@ s64 gup_fast(struct mm *mm, u64 start, u32 count, unsigned flags, paddr_t *pages
 	if (done == count)
 		return done;
 	mem_add(&this_mm_cpu()->gup_slow, 1);
-	mm_lock(mm);
-	while (done < count && !r) {
-		r = take_locked(mm, start + done * PAGE_SIZE, flags, &pages[done]);
-		done += !r;
-	}
-	mm_unlock(mm);
+	do {
+		r = 0;
+		mm_lock(mm);
+		while (done < count && !r) {
+			r = take_locked(mm, start + done * PAGE_SIZE, flags, &pages[done]);
+			done += !r;
+		}
+		mm_unlock(mm);
+	} while (r == -ENOMEM && exit_try_again(&last));
 	return done ? (s64)done : r;
 }
 

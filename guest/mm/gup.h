@@ -21,7 +21,13 @@
 
 #include "guest/mm/mm.h"
 
-#define GUP_WRITE (1u << 0) /* for writing: breaks copy-on-write first */
+#define GUP_WRITE (1u << 0) /* for writing */
+
+/*
+ * A pinned page is the mm's own: PTE_EXCLUSIVE is in its entry, or copy-on-write is broken first,
+ * for reading too. Fork copies a pinned page for the child. So the pin and the mapping
+ * reach one and the same page until the mapping goes, or is unmapped and faulted in anew.
+ */
 
 /*
  * References the 4 KiB pages of [start, start + count pages) in pages[]; stops

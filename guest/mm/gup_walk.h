@@ -101,7 +101,8 @@ GUP_INLINE u32 gup_walk(const struct mm *mm, u64 start, u32 count, unsigned flag
 	const struct gup_walk w = {
 		.mm = mm,
 		.seq = checks ? mem_load(&mm->pt_seq) : 0,
-		.need = PTE_PRESENT | PTE_USER | (flags & GUP_WRITE ? PTE_WRITE : 0),
+		.need = PTE_PRESENT | PTE_USER | PTE_EXCLUSIVE |
+			(flags & GUP_WRITE ? PTE_WRITE : 0),
 		.checks = checks,
 	};
 	paddr_t *at = pages, *end = pages + count, *stop;

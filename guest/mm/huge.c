@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/lib/errno.h"
 #include "guest/lib/string.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/huge.h"
 #include "guest/mm/page.h"
 #include "guest/mm/table.h"
@@ -116,13 +117,16 @@ static int collapse_locked(struct mm *mm, u64 va)
 
 int mm_collapse(struct mm *mm, u64 va)
 {
+	bool last = false;
 	int r;
 
 	if (va % LARGE_PAGE_SIZE || va >= USER_END)
 		return -EINVAL;
-	mm_lock(mm);
-	r = collapse_locked(mm, va);
-	mm_unlock(mm);
+	do {
+		mm_lock(mm);
+		r = collapse_locked(mm, va);
+		mm_unlock(mm);
+	} while (r == -ENOMEM && exit_try_again(&last));
 	return r;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 2 MiB pages: an allocated block of order 9, referenced once by each entry that maps of it. */
+/*
+ * 2 MiB pages: an allocated block of order 9, referenced once by each entry that maps of it, and
+ * by each pin. After a split its memory is free only when the last of them is gone.
+ */
 #ifndef GUEST_MM_HUGE_H
 #define GUEST_MM_HUGE_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/lib/errno.h"
 #include "guest/lib/print.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/map.h"
 #include "guest/mm/zap.h"
 
@@ -46,35 +47,59 @@ static s64 map_locked(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigne
 
 s64 mm_map(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigned flags)
 {
+	bool last = false;
 	s64 r;
 
 	if (!range_ok(addr ? addr : USER_MIN, bytes) || !prot_ok(prot) || flags & ~MAP_HUGE)
 		return -EINVAL;
-	mm_lock(mm);
-	r = map_locked(mm, addr, bytes, prot, flags);
-	mm_unlock(mm);
+	do {
+		mm_lock(mm);
+		r = map_locked(mm, addr, bytes, prot, flags);
+		mm_unlock(mm);
+	} while (r == -ENOMEM && exit_try_again(&last));
 	return r;
 }
 
-/* A call on the mapped range [addr, addr + bytes), with the gather that pays its debts. */
-typedef s64 range_call(struct mmu_gather *g, u64 start, u64 end, u64 arg);
+/* A call on the mappings in [start, end). `arg` is what `check` and `run` make of it. */
+struct range_call {
+	/* 0, or why the call is refused. Before anything is cut: a large page would stay split. */
+	s64 (*check)(const struct mm *mm, u64 start, u64 end, u64 arg);
+	/* No VMA and no large page spans an edge. 0 or -ENOMEM. */
+	s64 (*run)(struct mmu_gather *g, u64 start, u64 end, u64 arg);
+};
 
-static s64 on_range(struct mm *mm, u64 addr, u64 bytes, range_call *call, u64 arg)
+static s64 run_cut(struct mm *mm, u64 start, u64 end, const struct range_call *call, u64 arg)
 {
-	struct mmu_gather *g;
-	s64 r;
+	struct mmu_gather *g = gather_begin(mm);
+	s64 r = cut(mm, start, end) ? zap_split_edges(g, start, end) : -ENOMEM;
+
+	if (!r)
+		r = call->run(g, start, end, arg);
+	debt_settle(gather_end(g));
+	vma_merge(mm); /* what was cut, also by a call that failed */
+	return r;
+}
+
+static s64 on_range(struct mm *mm, u64 addr, u64 bytes, const struct range_call *call, u64 arg)
+{
+	bool last = false;
+	s64 refused, r;
 
 	if (!range_ok(addr, bytes))
 		return -EINVAL;
-	mm_lock(mm);
-	g = gather_begin(mm);
-	r = cut(mm, addr, addr + bytes) ? zap_split_edges(g, addr, addr + bytes) : -ENOMEM;
-	if (!r)
-		r = call(g, addr, addr + bytes, arg);
-	debt_settle(gather_end(g));
-	vma_merge(mm); /* what was cut, also by a call that was refused */
-	mm_unlock(mm);
+	do {
+		mm_lock(mm);
+		refused = call->check(mm, addr, addr + bytes, arg);
+		r = refused ? refused : run_cut(mm, addr, addr + bytes, call, arg);
+		mm_unlock(mm);
+	} while (!refused && r == -ENOMEM && exit_try_again(&last));
 	return r;
+}
+
+static s64 check_nothing(const struct mm *mm, u64 start, u64 end, u64 arg)
+{
+	(void)mm, (void)start, (void)end, (void)arg;
+	return 0;
 }
 
 static s64 unmap(struct mmu_gather *g, u64 start, u64 end, u64 arg)
@@ -87,37 +112,50 @@ static s64 unmap(struct mmu_gather *g, u64 start, u64 end, u64 arg)
 
 s64 mm_unmap(struct mm *mm, u64 addr, u64 bytes)
 {
-	return on_range(mm, addr, bytes, unmap, 0);
+	static const struct range_call call = { check_nothing, unmap };
+
+	return on_range(mm, addr, bytes, &call, 0);
+}
+
+static s64 check_covered(const struct mm *mm, u64 start, u64 end, u64 arg)
+{
+	(void)arg;
+	return vma_covers(mm, start, end) ? 0 : -ENOMEM;
 }
 
 static s64 protect(struct mmu_gather *g, u64 start, u64 end, u64 prot)
 {
-	struct mm *mm = gather_mm(g);
-
-	if (!vma_covers(mm, start, end))
-		return -ENOMEM;
-	vma_set_prot(mm, start, end, (unsigned)prot);
+	vma_set_prot(gather_mm(g), start, end, (unsigned)prot);
 	zap_protect(g, start, end, (unsigned)prot);
 	return 0;
 }
 
 s64 mm_protect(struct mm *mm, u64 addr, u64 bytes, unsigned prot)
 {
-	return prot_ok(prot) ? on_range(mm, addr, bytes, protect, prot) : -EINVAL;
+	static const struct range_call call = { check_covered, protect };
+
+	return prot_ok(prot) ? on_range(mm, addr, bytes, &call, prot) : -EINVAL;
 }
 
 static s64 dontneed(struct mmu_gather *g, u64 start, u64 end, u64 arg)
 {
 	(void)arg;
-	if (!vma_covers(gather_mm(g), start, end))
-		return -ENOMEM;
 	zap_range(g, start, end);
 	return 0;
 }
 
 s64 mm_dontneed(struct mm *mm, u64 addr, u64 bytes)
 {
-	return on_range(mm, addr, bytes, dontneed, 0);
+	static const struct range_call call = { check_covered, dontneed };
+
+	return on_range(mm, addr, bytes, &call, 0);
+}
+
+static s64 check_move(const struct mm *mm, u64 start, u64 end, u64 to)
+{
+	const struct vma *v = vma_find(mm, start);
+
+	return v && v->end >= end && range_is_free(mm, to, to + (end - start)) ? 0 : -EINVAL;
 }
 
 /* The new VMA first: then nothing can fail any more. */
@@ -128,8 +166,6 @@ static s64 move(struct mmu_gather *g, u64 from, u64 end, u64 to)
 	u64 bytes = end - from;
 	s64 r;
 
-	if (!v || v->end < end || !range_is_free(mm, to, to + bytes))
-		return -EINVAL;
 	if (!vma_insert(mm, to, to + bytes, v->prot, v->huge))
 		return -ENOMEM;
 	r = zap_move(g, from, to, bytes);
@@ -152,5 +188,7 @@ static s64 move(struct mmu_gather *g, u64 from, u64 end, u64 to)
 
 s64 mm_remap(struct mm *mm, u64 addr, u64 bytes, u64 to)
 {
-	return range_ok(to, bytes) ? on_range(mm, addr, bytes, move, to) : -EINVAL;
+	static const struct range_call call = { check_move, move };
+
+	return range_ok(to, bytes) ? on_range(mm, addr, bytes, &call, to) : -EINVAL;
 }

@@ -3,7 +3,8 @@
  * The calls on a user's mappings: anonymous memory only. All: thread context,
  * interrupts on, mm->lock not held; `addr` and sizes come from user mode and are
  * checked: -EINVAL for what is misaligned, empty or outside the lower half, -ENOMEM
- * without memory. On error nothing has changed.
+ * without memory, or with VMA_MAX mappings. On error nothing has changed, but that after
+ * -ENOMEM large pages in the range may be split.
  */
 #ifndef GUEST_MM_MAP_H
 #define GUEST_MM_MAP_H

@@ -13,7 +13,7 @@
 
 _Static_assert(sizeof(struct mm) <= PAGE_SIZE, "one page");
 
-struct mm *mm_create(void)
+static struct mm *try_create(void)
 {
 	paddr_t pa = page_alloc_zeroed();
 	struct mm *mm = phys_to_virt(pa);
@@ -32,6 +32,17 @@ struct mm *mm_create(void)
 	}
 	mm->users = mm->root_refs = 1;
 	mm->tables = 1;
+	return mm;
+}
+
+struct mm *mm_create(void)
+{
+	bool last = false;
+	struct mm *mm;
+
+	do
+		mm = try_create();
+	while (!mm && exit_try_again(&last));
 	return mm;
 }
 

@@ -36,6 +36,7 @@ struct mm {
 
 	struct mutex lock;
 	struct vma *vmas; /* ascending, disjoint; vma.h */
+	u32 nr_vmas;
 	struct vma *free_vmas;
 	struct vma_page *vma_pages;
 	struct mmu_gather *gather;
@@ -48,7 +49,8 @@ struct mm {
 	struct mm *next_dead; /* exit.c */
 };
 
-/* An empty address space with one user. NULL: no memory. */
+/* An empty address space with one user. NULL: no memory. Thread context, interrupts on, no lock
+ * held. */
 struct mm *mm_create(void);
 
 /* One more user. The caller is a user itself, or holds `lock` of an mm that has one. */

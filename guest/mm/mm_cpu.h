@@ -34,9 +34,9 @@ struct mm_cpu {
 	_Alignas(64) u64 flushed_at; /* it did itself; written by it only */
 	u64 credited_at;	     /* others had the host do; only grows (locked) */
 
-	/* Statistics; written by this CPU only, with interrupts off. */
-	u64 root_loads;
-	u64 gup_slow; /* gup_fast() took mm->lock; locked */
+	/* Statistics. */
+	u64 root_loads; /* written by this CPU only, with interrupts off */
+	u64 gup_slow;	/* gup_fast() took mm->lock: by threads, with locked instructions */
 };
 
 #endif

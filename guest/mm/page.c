@@ -22,7 +22,7 @@ extern char image_start[], image_end[];
 
 static struct {
 	struct spinlock lock;
-	u64 free, total;
+	u64 free;
 	u32 head[PAGE_MAX_ORDER + 1];
 } pool;
 
@@ -181,11 +181,6 @@ u64 page_free_count(void)
 	return __atomic_load_n(&pool.free, __ATOMIC_RELAXED);
 }
 
-u64 page_total(void)
-{
-	return pool.total;
-}
-
 static unsigned order_for(size_t size)
 {
 	unsigned order = 0;
@@ -217,10 +212,8 @@ static void free_range(paddr_t start, paddr_t end)
 	u64 pfn = ALIGN_UP(start, PAGE_SIZE) >> PAGE_SHIFT, stop = end >> PAGE_SHIFT;
 	bool was = spin_lock_irq(&pool.lock);
 
-	if (pfn < stop) {
-		pool.total += stop - pfn;
+	if (pfn < stop)
 		free_frames((u32)pfn, (u32)stop);
-	}
 	spin_unlock_irq(&pool.lock, was);
 }
 

@@ -106,7 +106,6 @@ void page_free_order(paddr_t pa, unsigned order);
 
 /* Pages free now, for censuses; exact when nobody else allocates. */
 u64 page_free_count(void);
-u64 page_total(void);
 
 /*
  * Zeroed, page-granular memory for structures that live long; at most

@@ -41,8 +41,8 @@ static void enter(struct mm_cpu *me, struct mm *next)
 {
 	mem_add(&next->root_refs, 1);
 	cpumask_set_atomic(&next->cpus, this_cpu()->id); /* before CR3: flushes must find us */
-	root_load(next->root);
 	me->active = next;
+	root_load(next->root);
 }
 
 static void go_lazy(struct mm_cpu *me)
@@ -81,8 +81,8 @@ void mm_leave_lazy(void)
 	old = claim_root(me);
 	if (!old)
 		return;
-	root_load(pt_kernel_root());
 	me->active = NULL;
+	root_load(pt_kernel_root());
 	leave(old);
 }
 

@@ -10,16 +10,24 @@ struct vma_page {
 	struct vma vma[(PAGE_SIZE - sizeof(struct vma_page *)) / sizeof(struct vma)];
 };
 
-static void vma_free(struct mm *mm, struct vma *v)
+static void push_free(struct mm *mm, struct vma *v)
 {
 	v->next = mm->free_vmas;
 	mm->free_vmas = v;
+}
+
+static void vma_free(struct mm *mm, struct vma *v)
+{
+	mm->nr_vmas--;
+	push_free(mm, v);
 }
 
 static struct vma *vma_alloc(struct mm *mm)
 {
 	struct vma *v = mm->free_vmas;
 
+	if (mm->nr_vmas == VMA_MAX)
+		return NULL;
 	if (!v) {
 		paddr_t pa = page_alloc();
 
@@ -30,10 +38,11 @@ static struct vma *vma_alloc(struct mm *mm)
 		page->next = mm->vma_pages;
 		mm->vma_pages = page;
 		for (u32 i = 0; i < ARRAY_SIZE(page->vma); i++)
-			vma_free(mm, &page->vma[i]);
+			push_free(mm, &page->vma[i]);
 		v = mm->free_vmas;
 	}
 	mm->free_vmas = v->next;
+	mm->nr_vmas++;
 	return v;
 }
 
@@ -46,6 +55,7 @@ void vma_free_all(struct mm *mm)
 		page_put(virt_to_phys(page));
 	}
 	mm->vmas = mm->free_vmas = NULL;
+	mm->nr_vmas = 0;
 }
 
 u64 vma_flags(unsigned prot)

@@ -9,6 +9,9 @@
 #define PROT_WRITE 2u /* implies read */
 #define PROT_EXEC  4u
 
+/* Of an mm. Calls walk all of them under mm->lock, and their memory is not swapped. */
+#define VMA_MAX 4096u
+
 struct vma {
 	u64 start, end; /* page aligned, start < end <= USER_END */
 	unsigned prot;
@@ -31,10 +34,11 @@ bool vma_covers(const struct mm *mm, u64 start, u64 end);
 /* The lowest free range of that many bytes, aligned so; 0: there is none. */
 u64 vma_find_gap(const struct mm *mm, u64 bytes, u64 align);
 
-/* Adds [start, end), which must be free; merges with equal neighbours. False: no memory. */
+/* Adds [start, end), which must be free; merges with equal neighbours. False: no memory, or too
+ * many. */
 bool vma_insert(struct mm *mm, u64 start, u64 end, unsigned prot, bool huge);
 
-/* Cuts VMAs at `va`, so that none spans it. False: no memory, nothing changed. */
+/* Cuts VMAs at `va`, so that none spans it. False: no memory, or too many; nothing changed. */
 bool vma_split_at(struct mm *mm, u64 va);
 
 /* Joins neighbours that are alike again. */

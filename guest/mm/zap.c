@@ -116,29 +116,33 @@ static void prepare_leaf(struct leaf_walk *w, pte_t *slot, u64 va, unsigned leve
 }
 
 /* A leaf that would not be aligned at its new place becomes 512. */
-static int split_misaligned(struct mmu_gather *g, u64 from, u64 to, u64 bytes)
+static void split_leaf(struct leaf_walk *w, pte_t *slot, u64 va, unsigned level)
 {
-	int r = 0;
+	(void)slot;
+	if (level == LARGE_LEVEL && !w->failed && huge_split(w->gather, va))
+		w->failed = true;
+}
 
-	if ((to - from) % LARGE_PAGE_SIZE == 0)
-		return 0;
-	for (u64 va = from; va < from + bytes && !r;
-	     va = ALIGN_DOWN(va, LARGE_PAGE_SIZE) + LARGE_PAGE_SIZE)
-		r = huge_split(g, va);
-	return r;
+static void move_steps(struct leaf_walk *w, u64 from, u64 end)
+{
+	if (w->delta % LARGE_PAGE_SIZE) {
+		w->leaf = split_leaf;
+		walk_leaves(w, from, end);
+	}
+	if (!w->failed) {
+		w->leaf = prepare_leaf;
+		walk_leaves(w, from, end);
+	}
+	if (!w->failed) {
+		w->leaf = move_leaf;
+		walk_leaves(w, from, end);
+	}
 }
 
 int zap_move(struct mmu_gather *g, u64 from, u64 to, u64 bytes)
 {
-	struct leaf_walk w = { .gather = g, .leaf = prepare_leaf, .delta = to - from };
-	int r = split_misaligned(g, from, to, bytes);
+	struct leaf_walk w = { .gather = g, .delta = to - from };
 
-	if (r)
-		return r;
-	walk_leaves(&w, from, from + bytes);
-	if (w.failed)
-		return -ENOMEM;
-	w.leaf = move_leaf;
-	walk_leaves(&w, from, from + bytes);
-	return 0;
+	move_steps(&w, from, from + bytes);
+	return w.failed ? -ENOMEM : 0;
 }

@@ -50,10 +50,7 @@ static u64 reach_user(void *arg)
 static u64 step_aside(void *arg)
 {
 	(void)arg;
-	irq_disable();
-	mm_leave_lazy();
-	exit_wake_reaper();
-	irq_enable();
+	exit_leave_root();
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "guest/lib/errno.h"
 #include "guest/lib/string.h"
+#include "guest/mm/exit.h"
 #include "guest/mm/fault.h"
 #include "guest/mm/mm.h"
 
@@ -29,12 +30,15 @@ static int copy_in_page(struct mm *mm, u64 va, void *buffer, size_t bytes, unsig
 /* Whatever `va` is, even where it wraps: each page is looked up by itself. */
 static int copy_pages(struct mm *mm, u64 va, void *buffer, size_t bytes, unsigned access)
 {
+	bool last = false;
 	int error = 0;
 
 	while (bytes && !error) {
 		size_t part = MIN(bytes, PAGE_SIZE - va % PAGE_SIZE);
 
-		error = copy_in_page(mm, va, buffer, part, access);
+		do
+			error = copy_in_page(mm, va, buffer, part, access);
+		while (error == -ENOMEM && exit_try_again(&last));
 		va += part;
 		buffer = (u8 *)buffer + part;
 		bytes -= part;

@@ -16,7 +16,6 @@
 #include "guest/lib/ktap.h"
 #include "guest/mm/exit.h"
 #include "guest/mm/page.h"
-#include "guest/mm/switch.h"
 #include "guest/mm/walk.h"
 #include "guest/suites.h"
 #include "guest/user/launch.h"
@@ -43,11 +42,8 @@ bool suite_is_control(void)
 
 static void leave_lazy(void *unused)
 {
-	bool was = irq_save();
-
 	(void)unused;
-	mm_leave_lazy();
-	irq_restore(was);
+	exit_leave_root();
 }
 
 static void run_part(const struct part *p)

@@ -13,7 +13,6 @@
 #define page_free	  buddy_free
 #define page_free_order	  buddy_free_order
 #define page_free_count	  buddy_free_count
-#define page_total	  buddy_total
 #define page_init	  buddy_page_init
 #define page_init_high	  buddy_page_init_high
 #define kzalloc		  buddy_kzalloc

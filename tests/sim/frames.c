@@ -26,6 +26,7 @@ static struct {
 	u32 touched[FRAMES];
 	unsigned touches;
 	u64 used;
+	u64 limit; /* on `used`; 0: none */
 	unsigned fail_after;
 	bool failing;
 } f;
@@ -61,7 +62,7 @@ void frames_reset(void)
 	memset(f.depth, 0, sizeof(f.depth));
 	f.fresh = 1;
 	f.fresh_large = FRAMES_SMALL;
-	f.used = 0;
+	f.used = f.limit = 0;
 	f.fail_after = 0;
 	f.failing = false;
 }
@@ -70,6 +71,11 @@ void frames_fail_after(unsigned n)
 {
 	f.fail_after = n;
 	f.failing = false;
+}
+
+void frames_leave(u64 n)
+{
+	f.limit = f.used + n;
 }
 
 u64 frames_used(void)
@@ -145,8 +151,10 @@ static u32 take_block(unsigned order)
 	return at;
 }
 
-static bool injected_failure(void)
+static bool injected_failure(unsigned order)
 {
+	if (f.limit && f.used + (1u << order) > f.limit)
+		return true;
 	if (f.fail_after && --f.fail_after == 0)
 		f.failing = true;
 	return f.failing;
@@ -159,7 +167,7 @@ paddr_t page_alloc_order(unsigned order)
 
 	sim_step();
 	memory_drain(sim_cpu());
-	block = injected_failure() ? 0 : take_block(order);
+	block = injected_failure(order) ? 0 : take_block(order);
 	if (!block)
 		return PADDR_NONE;
 	for (u32 i = block; i < block + (1u << order); i++) {
@@ -233,11 +241,6 @@ paddr_t page_alloc_zeroed(void)
 u64 page_free_count(void)
 {
 	return FRAMES - f.used;
-}
-
-u64 page_total(void)
-{
-	return FRAMES;
 }
 
 static unsigned order_for(size_t size)

@@ -48,6 +48,9 @@ static inline u8 frames_walked(u32 frame)
 /* The n-th allocation from now on fails, and those after it; 0: none. */
 void frames_fail_after(unsigned n);
 
+/* At most so many frames more than now are in use from now on. */
+void frames_leave(u64 n);
+
 /* Frames in use. */
 u64 frames_used(void);
 

@@ -145,6 +145,40 @@ static void set_up_hurry_detach(void)
 	set_up_hurry("detach");
 }
 
+/* The memory of a dead mm is all there is left: whoever holds or frees it, it can be had. */
+static void need_memory(void *arg)
+{
+	struct exit_counters c;
+	paddr_t page;
+
+	(void)arg;
+	do {
+		thread_yield();
+		exit_counters(&c);
+	} while (!c.exits);
+	if (sim_choose(2)) {
+		EXPECT(user_store(VA_NEAR, 4));
+	} else {
+		EXPECT(scene_gup(b, VA_NEAR, 1, GUP_WRITE, &page) == 1);
+		gup_unpin(&page, 1);
+	}
+}
+
+static void set_up_nomem(void)
+{
+	static const char *const strategies[] = { "batch", "fullmm", "cr3ref", "detach" };
+
+	begin(strategies[sim_choose(ARRAY_SIZE(strategies))]);
+	scene_map(b, VA_NEAR, 1, PROT_WRITE);
+	scene_thread(0, "b0", b, need_memory, NULL);
+	scene_thread(1, "a1", a, user, (void *)VA_A);
+	scene_thread(1, "k1", NULL, kernel, (void *)4);
+	scene_thread(2, "a2", a, user, (void *)VA_A);
+	scene_thread(2, "k2", NULL, kernel, (void *)4);
+	scene_release(a);
+	frames_leave(0);
+}
+
 const struct sim_scenario exit_scenarios[] = {
 	{ .name = "exit-batch",
 	  .what = "lazy CPUs against exit, a flush a batch",
@@ -170,6 +204,10 @@ const struct sim_scenario exit_scenarios[] = {
 	  .what = "exit_hurry() against switches",
 	  .cpus = 3,
 	  .setup = set_up_hurry_cr3ref },
+	{ .name = "exit-nomem",
+	  .what = "a fault that needs the memory of a dead mm",
+	  .cpus = 3,
+	  .setup = set_up_nomem },
 	{ .name = "exit-hurry-detach",
 	  .what = "the same, and detach",
 	  .cpus = 3,

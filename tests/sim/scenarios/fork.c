@@ -179,7 +179,7 @@ static void set_up_protect(void)
 	scene_release(b);
 }
 
-/* A pin for reading keeps the shared page; the one for writing gets the parent's own. */
+/* Pins of a page that the child has too: of the parent's own page, whichever comes first. */
 static void pin_shared(void *arg)
 {
 	paddr_t reader, writer;
@@ -190,6 +190,7 @@ static void pin_shared(void *arg)
 	v = frame_load((u32)(reader >> PAGE_SHIFT));
 	EXPECT(v == OLD || v == 1);
 	EXPECT(scene_gup(a, VA_A, 1, GUP_WRITE, &writer) == 1);
+	EXPECT(reader == writer);
 	frame_store((u32)(writer >> PAGE_SHIFT), 1);
 	EXPECT(user_load(VA_A, &v) && v == 1);
 	gup_unpin(&writer, 1);
@@ -203,6 +204,68 @@ static void set_up_pin_shared(void)
 	scene_thread(1, "child", b, store_two, NULL);
 	scene_thread(2, "store", a, store_one, NULL);
 	scene_release(b);
+}
+
+/* A pin for reading sees what the mapping stores later, whoever has shared the page and shares it.
+ */
+static void pin_to_read(void *arg)
+{
+	paddr_t page;
+
+	EXPECT(scene_gup(a, VA_A, 1, 0, &page) == 1);
+	store_and_tell(arg);
+	EXPECT(frame_load((u32)(page >> PAGE_SHIFT)) == 3);
+	gup_unpin(&page, 1);
+}
+
+/* With a child that has gone, or one that stays. */
+static void share(void)
+{
+	begin_shared();
+	if (sim_choose(2)) {
+		mm_put(b);
+		b = NULL;
+	}
+}
+
+static void set_up_pin_read(void)
+{
+	share();
+	scene_thread(0, "pin", a, pin_to_read, NULL);
+	scene_thread(1, "fork", a, fork_and_look, NULL);
+}
+
+static void child_has_old(void)
+{
+	if (!b)
+		return;
+	EXPECT(scene_content(b, VA_A) == OLD);
+	mm_put(b);
+}
+
+static void parent_has_three(void)
+{
+	last_store();
+	child_has_old();
+}
+
+/* The permission stays what it was. */
+static void pin_unwritable(void *arg)
+{
+	paddr_t page;
+
+	(void)arg;
+	EXPECT(scene_gup(a, VA_A, 1, 0, &page) == 1);
+	EXPECT(!user_store(VA_A, 3));
+	gup_unpin(&page, 1);
+}
+
+static void set_up_pin_unwritable(void)
+{
+	share();
+	EXPECT(mm_protect(a, VA_A, PAGE_SIZE, PROT_READ) == 0);
+	scene_thread(0, "pin", a, pin_unwritable, NULL);
+	scene_thread(1, "pin", a, pin_unwritable, NULL);
 }
 
 const struct sim_scenario fork_scenarios[] = {
@@ -230,6 +293,16 @@ const struct sim_scenario fork_scenarios[] = {
 	  .cpus = 3,
 	  .setup = set_up_protect,
 	  .check = parent_has_one },
+	{ .name = "fork-pin-read",
+	  .what = "gup_fast() for reading against fork, of a page that is or was shared",
+	  .cpus = 2,
+	  .setup = set_up_pin_read,
+	  .check = parent_has_three },
+	{ .name = "fork-pin-unwritable",
+	  .what = "the same without the right to write",
+	  .cpus = 2,
+	  .setup = set_up_pin_unwritable,
+	  .check = child_has_old },
 	{ .name = "fork-pin-shared",
 	  .what = "pins of a shared page",
 	  .cpus = 3,

@@ -335,6 +335,61 @@ static void set_up_nomem(void)
 	scene_thread(1, "store", a, store_some, NULL);
 }
 
+/* What is refused leaves a large page large. */
+static void be_refused(void *arg)
+{
+	u64 last_page = VA_A + LARGE_PAGE_SIZE - PAGE_SIZE;
+
+	(void)arg;
+	EXPECT(mm_protect(a, last_page, 2 * PAGE_SIZE, PROT_READ) == -ENOMEM);
+	EXPECT(mm_dontneed(a, last_page, 2 * PAGE_SIZE) == -ENOMEM);
+	EXPECT(mm_remap(a, last_page, PAGE_SIZE, VA_FAR) == -EINVAL);
+	EXPECT(mm_remap(a, last_page, 2 * PAGE_SIZE, VA_FAR + PAGE_SIZE) == -EINVAL);
+	EXPECT(mm_collapse(a, VA_A) == 0);
+}
+
+static void set_up_refused(void)
+{
+	a = scene_mm("A");
+	EXPECT(mm_map(a, VA_A, LARGE_PAGE_SIZE, PROT_WRITE, MAP_HUGE) == (s64)VA_A);
+	scene_touch(a, VA_A, 1);
+	scene_map(a, VA_FAR, 1, PROT_WRITE);
+	scene_thread(0, "refused", a, be_refused, NULL);
+	scene_thread(1, "store", a, store_some, NULL);
+}
+
+/* An mm has almost as many mappings as it may: a call works or has done nothing. */
+static void reach_limit(void *arg)
+{
+	u64 v;
+	s64 r;
+
+	(void)arg;
+	r = mm_protect(a, VA_NEAR, PAGE_SIZE, PROT_READ);
+	EXPECT(r == 0 || r == -ENOMEM);
+	EXPECT(user_store(VA_NEAR, 2) == !!r);
+	r = mm_remap(a, VA_A, PAGE_SIZE, VA_FAR + PAGE_SIZE);
+	EXPECT(r == 0 || r == -ENOMEM);
+	EXPECT(user_load(r ? VA_A : VA_FAR + PAGE_SIZE, &v) && v == 1);
+	r = mm_unmap(a, VA_NEAR + PAGE_SIZE, PAGE_SIZE);
+	EXPECT(r == 0 || r == -ENOMEM);
+	EXPECT(user_load(VA_NEAR + PAGE_SIZE, &v) == !!r);
+	r = mm_map(a, VA_B, PAGE_SIZE, PROT_READ, 0);
+	EXPECT(r == (s64)VA_B || r == -ENOMEM);
+	EXPECT(a->nr_vmas <= VMA_MAX);
+}
+
+static void set_up_limit(void)
+{
+	a = scene_mm("A");
+	scene_map(a, VA_A, 4, PROT_WRITE);
+	scene_touch(a, VA_A, 1);
+	scene_touch(a, VA_NEAR, 1);
+	scene_map(a, VA_FAR, 1, PROT_WRITE);
+	scene_thread(0, "limit", a, reach_limit, NULL);
+	a->nr_vmas = VMA_MAX - sim_choose(5); /* as if there were more of them elsewhere */
+}
+
 const struct sim_scenario unmap_scenarios[] = {
 	{ .name = "unmap",
 	  .what = "loads and stores against munmap; dirty bits",
@@ -380,5 +435,13 @@ const struct sim_scenario unmap_scenarios[] = {
 	  .what = "every call, while memory runs out",
 	  .cpus = 2,
 	  .setup = set_up_nomem },
+	{ .name = "unmap-refused",
+	  .what = "calls that are refused, at the edge of a large page",
+	  .cpus = 2,
+	  .setup = set_up_refused },
+	{ .name = "unmap-limit",
+	  .what = "as many mappings as there may be",
+	  .cpus = 1,
+	  .setup = set_up_limit },
 	{ 0 },
 };

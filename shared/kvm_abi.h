@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The part of KVM's own paravirtual interface that its TLB flush needs (Linux asm/kvm_para.h). */
+/*
+ * The part of KVM's own paravirtual interface that its TLB flush needs, and the directed yield
+ * (Linux asm/kvm_para.h, Documentation/virt/kvm/x86/hypercalls.rst).
+ */
 #ifndef HF_SHARED_KVM_ABI_H
 #define HF_SHARED_KVM_ABI_H
 
@@ -9,7 +12,9 @@
 #define KVM_PV_CPUID_FEATURES	 1u		 /* base+1, EAX */
 #define KVM_PV_FEATURE_STEAL	 (1u << 5)
 #define KVM_PV_FEATURE_TLB_FLUSH (1u << 9)
+#define KVM_PV_FEATURE_YIELD	 (1u << 13) /* KVM_FEATURE_PV_SCHED_YIELD, Linux 5.3 */
 #define KVM_PV_MSR_STEAL_TIME	 0x4b564d03u
+#define KVM_PV_CALL_YIELD	 11u /* KVM_HC_SCHED_YIELD: RAX; the target's APIC id in RBX */
 
 #define KVM_PV_PREEMPTED (1u << 0)
 #define KVM_PV_FLUSH_TLB (1u << 1)

@@ -246,12 +246,14 @@ static void append_hyperflush(struct builder *b, uint32_t base, bool lowered)
 		  });
 }
 
-static void append_kvm(struct builder *b, uint32_t base)
+/* Where Xen's hypercalls are on, KVM takes every call for one of them: no yield. */
+static void append_kvm(struct builder *b, uint32_t base, bool xen)
 {
 	append_signature(b, base, KVM_PV_CPUID_FEATURES, KVM_PV_SIGNATURE);
 	append(b, (struct kvm_cpuid_entry2){
 			  .function = base + KVM_PV_CPUID_FEATURES,
-			  .eax = KVM_PV_FEATURE_STEAL | KVM_PV_FEATURE_TLB_FLUSH,
+			  .eax = KVM_PV_FEATURE_STEAL | KVM_PV_FEATURE_TLB_FLUSH |
+				 (xen ? 0 : KVM_PV_FEATURE_YIELD),
 		  });
 }
 
@@ -282,7 +284,7 @@ static void append_hypervisor(struct builder *b, const struct cpuid_table *hv, u
 		base += HYPERVISOR_STRIDE;
 	}
 	if (advertised & (1u << HF_BACKEND_KVM)) {
-		append_kvm(b, base);
+		append_kvm(b, base, advertised & (1u << HF_BACKEND_XEN));
 		base += HYPERVISOR_STRIDE;
 	}
 	/* Without an entry KVM would answer with the highest basic leaf, as Intel's CPUs do. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/flush/flush.h"
 
+#include "guest/cpu/memory.h"
 #include "guest/cpu/msr.h"
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/tlb.h"
@@ -136,7 +137,7 @@ void flush_tlb(const struct flush_request *req)
 	 * (preempted byte, run state in the host): a target that is seen as
 	 * descheduled must find the new entries when it next walks.
 	 */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	mem_fence();
 	u32 self = cpu_id();
 
 	if (cpumask_test(&remote, self)) {
@@ -183,6 +184,15 @@ bool flush_detach(paddr_t from, paddr_t to, const struct cpumask *set, struct cp
 		done = flush.backend->detach(from, to, &remote, moved);
 	preempt_enable();
 	return done;
+}
+
+void flush_yield_to(u32 cpu)
+{
+	if (!flush.backend->yield_to)
+		return;
+	preempt_disable();
+	flush.backend->yield_to(cpu);
+	preempt_enable();
 }
 
 void flush_counters_sum(struct flush_counters *sum)

@@ -69,6 +69,8 @@ struct flush_backend {
 	 * the host refused, none is. Preemption is off. NULL: there is no such call.
 	 */
 	bool (*detach)(paddr_t from, paddr_t to, const struct cpumask *set, struct cpumask *moved);
+	/* flush_yield_to(); not the calling CPU. NULL: there is no such call. Preemption is off. */
+	void (*yield_to)(u32 cpu);
 };
 
 /*
@@ -91,8 +93,9 @@ const struct flush_backend *flush_backend(void);
 void flush_tlb(const struct flush_request *req);
 
 /*
- * The backend's `fence`, for software walkers (mm/walk.h); false if there is none, and a
- * flush_tlb() must do. Context as flush_tlb().
+ * The backend's `fence`; false if there is none, and a flush_tlb() must do. Measured and tested,
+ * but nothing in mm/ needs it: there the fence is the flush itself, or the walker's own
+ * (mm/walk.h). Context as flush_tlb().
  */
 bool flush_fence(const struct cpumask *targets);
 
@@ -101,6 +104,12 @@ bool flush_fence(const struct cpumask *targets);
  * no such call, nobody to move, or the host refused; then `moved` is empty. Context as flush_tlb().
  */
 bool flush_detach(paddr_t from, paddr_t to, const struct cpumask *set, struct cpumask *moved);
+
+/*
+ * Asks the host to run `cpu`, another one, in the caller's place for a while if it is descheduled.
+ * A hint: it may do nothing. Context as flush_tlb().
+ */
+void flush_yield_to(u32 cpu);
 
 /* What `req` asks for, on this CPU alone. Any context. */
 void flush_tlb_local(const struct flush_request *req);

@@ -8,7 +8,14 @@
 #include "guest/cpu/msr.h"
 #include "guest/cpu/percpu.h"
 #include "guest/flush/backend.h"
+#include "guest/lib/string.h"
 #include "guest/mm/page.h"
+
+/* Constant after boot. */
+static struct {
+	bool yields; /* the host has KVM_PV_CALL_YIELD */
+	bool amd;    /* VMMCALL. The other one would be written over, in text that is read-only */
+} kvm;
 
 static const char *probe(void)
 {
@@ -59,8 +66,34 @@ static void flush(const struct flush_request *req, const struct cpumask *remote)
 		flush_by_ipi(req, &running);
 }
 
+static void yield_to(u32 cpu)
+{
+	u64 result = KVM_PV_CALL_YIELD, apic_id = cpu_by_id(cpu)->apic_id;
+
+	if (!kvm.yields)
+		return;
+	if (kvm.amd)
+		__asm__ volatile("vmmcall" : "+a"(result) : "b"(apic_id) : "memory");
+	else
+		__asm__ volatile("vmcall" : "+a"(result) : "b"(apic_id) : "memory");
+	flush_cpu(cpu_id())->counters.hypercalls++;
+}
+
+static bool is_amd(void)
+{
+	struct cpuid r = cpuid(0, 0);
+	u32 name[3] = { r.ebx, r.edx, r.ecx };
+
+	return !memcmp(name, "AuthenticAMD", sizeof(name)) ||
+	       !memcmp(name, "HygonGenuine", sizeof(name));
+}
+
 static void init(void)
 {
+	u32 base = hypervisor_base(KVM_PV_SIGNATURE);
+
+	kvm.yields = cpuid(base + KVM_PV_CPUID_FEATURES, 0).eax & KVM_PV_FEATURE_YIELD;
+	kvm.amd = is_amd();
 	flush_ipi.init();
 }
 
@@ -71,4 +104,5 @@ const struct flush_backend flush_kvm = {
 	.init = init,
 	.init_cpu = init_cpu,
 	.flush = flush,
+	.yield_to = yield_to,
 };

@@ -12,7 +12,7 @@ static struct {
 	u32 arriving; /* of the list for the next one */
 	u32 passed;   /* CPUs 0 to passed-1 have been outside a walk */
 	u64 snapshot[GUEST_MAX_CPUS];
-	u64 backlog; /* of both lists; lock-free */
+	u64 backlog; /* lock-free: at least those on both lists */
 } grace;
 
 static u64 read_count(u32 cpu)
@@ -83,12 +83,13 @@ bool grace_poll(void)
 
 void grace_defer(paddr_t table)
 {
-	bool was = spin_lock_irq(&grace.lock);
+	bool was;
 
+	mem_add(&grace.backlog, 1); /* first: on the list it may be freed any moment */
+	was = spin_lock_irq(&grace.lock);
 	page_of(table)->next = grace.arriving;
 	grace.arriving = (u32)(table >> PAGE_SHIFT);
 	spin_unlock_irq(&grace.lock, was);
-	mem_add(&grace.backlog, 1);
 }
 
 u64 grace_backlog(void)

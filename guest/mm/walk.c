@@ -31,10 +31,9 @@ static const bool flush_is_fence[HF_BACKEND_COUNT] = {
 const struct walk_scheme *walk_scheme = &schemes[SEQ];
 
 static struct {
-	u32 soft, hard;
-	void (*yield_to)(u32 cpu);
+	u32 limit;  /* of the tables that wait */
 	u32 remote; /* lock-free: walks of walk_entries() under way */
-} walk = { .soft = 256, .hard = 1024 };
+} walk = { .limit = 1024 };
 
 static const struct walk_scheme *find_scheme(const char *name)
 {
@@ -74,11 +73,9 @@ const char *walk_set_scheme(const char *name, bool unsafe)
 	return NULL;
 }
 
-void walk_set_limits(u32 soft, u32 hard, void (*yield_to)(u32 cpu))
+void walk_set_limit(u32 limit)
 {
-	walk.soft = soft;
-	walk.hard = hard;
-	walk.yield_to = yield_to;
+	walk.limit = limit;
 }
 
 void walk_poll(void)
@@ -87,15 +84,13 @@ void walk_poll(void)
 		;
 }
 
-/* Frees what can be freed, and asks the host to run the vCPU that holds the rest up. */
-static void press(void)
+/* Asks the host to run the vCPU that holds the tables up: it may be descheduled in a walk. */
+static void yield_to_blocker(void)
 {
-	u32 blocker;
+	u32 blocker = grace_blocker();
 
-	walk_poll();
-	blocker = grace_blocker();
-	if (blocker < GUEST_MAX_CPUS && blocker != cpu_id() && walk.yield_to)
-		walk.yield_to(blocker);
+	if (blocker < GUEST_MAX_CPUS && blocker != cpu_id())
+		flush_yield_to(blocker);
 }
 
 /*
@@ -111,9 +106,10 @@ static void wait_for_backlog(u64 most)
 
 		walk_quiescent();
 		irq_restore(was);
-		press();
+		walk_poll();
 		if (grace_backlog() <= most)
 			return;
+		yield_to_blocker();
 		thread_yield();
 	}
 }
@@ -136,10 +132,8 @@ void walk_retire_table(const struct mm *mm, paddr_t table)
 		return;
 	}
 	grace_defer(table);
-	if (grace_backlog() > walk.hard)
-		wait_for_backlog(walk.hard);
-	else if (grace_backlog() > walk.soft)
-		press();
+	if (grace_backlog() > walk.limit)
+		wait_for_backlog(walk.limit);
 	else
 		walk_poll();
 }

@@ -56,10 +56,10 @@ u32 gup_counter_xchg(const struct mm *mm, u64 start, u32 count, unsigned flags, 
 const char *walk_set_scheme(const char *name, bool unsafe);
 
 /*
- * Tables that may wait: from `soft` on the vCPU that holds them up is asked for by
- * `yield_to` (NULL: not at all); beyond `hard` whoever unmaps waits too. At boot or between tests.
+ * So many tables may wait; beyond that whoever unmaps waits too, and yields to the vCPU that holds
+ * them up. At boot or between tests.
  */
-void walk_set_limits(u32 soft, u32 hard, void (*yield_to)(u32 cpu));
+void walk_set_limit(u32 limit);
 
 /*
  * Gives back a table of `mm` that was unlinked and then flushed. At the exit of an mm

@@ -73,6 +73,7 @@ static void schedule_locked(struct cpu *cpu)
 	to = dequeue(cpu);
 	if (!to)
 		to = cpu->idle;
+	mm_switch(to->mm); /* also if it is the same thread: readers of rcu count every pass */
 	if (to == from) {
 		spin_unlock(&cpu->lock);
 		return;
@@ -80,7 +81,6 @@ static void schedule_locked(struct cpu *cpu)
 	cpu->switches++;
 	cpu->switched_from = from;
 	__atomic_store_n(&cpu->current, to, __ATOMIC_RELAXED);
-	mm_switch(to->mm);
 	user_on_switch(to);
 	thread_switch(&from->rsp, to->rsp);
 	finish_switch();
@@ -270,12 +270,10 @@ void preempt_enable(void)
 		reschedule();
 }
 
+/* Whether anybody waits or not: a thread that is alone must not hold rcu up either. */
 void sched_tick(void)
 {
-	struct cpu *cpu = this_cpu();
-
-	if (__atomic_load_n(&cpu->queue_head, __ATOMIC_RELAXED))
-		cpu->need_resched = true;
+	this_cpu()->need_resched = true;
 }
 
 void sched_irq_exit(void)
@@ -311,10 +309,8 @@ void sched_idle(void)
 
 	for (;;) {
 		irq_disable();
-		if (!__atomic_load_n(&cpu->queue_head, __ATOMIC_RELAXED)) {
-			mm_leave_lazy();
-			exit_wake_reaper(); /* may fill this CPU's own queue */
-		}
+		if (!__atomic_load_n(&cpu->queue_head, __ATOMIC_RELAXED))
+			exit_leave_root(); /* may wake the reaper, on this CPU */
 		spin_lock(&cpu->lock);
 		cpu->halted = cpu->queue_head == NULL;
 		if (cpu->halted) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest/cpu/memory.h"
 #include "guest/lib/ktap.h"
 #include "guest/mm/page.h"
 #include "guest/sched/thread.h"
@@ -106,6 +107,26 @@ static void check_preempt_disable(void)
 	ktap_ok(early == 0 && ran == 1, "no tick preempts while preemption is disabled");
 }
 
+/* Readers of rcu (mm/walk.h) count on it that nobody holds them up by being alone on his CPU. */
+static void check_alone(void)
+{
+	const u64 *passes = &this_mm_cpu()->quiescent;
+	u64 before = mem_load(passes), yielded, ticked, ticks;
+
+	thread_yield();
+	yielded = mem_load(passes);
+	tick_start();
+	ticks = irq_count(cpu_id(), VECTOR_TICK);
+	(void)wait_for(irq_count(cpu_id(), VECTOR_TICK) >= ticks + 3);
+	ticked = mem_load(passes);
+	tick_stop();
+	ktap_ok(yielded != before && ticked != yielded,
+		"a thread alone on its CPU passes the scheduler by yields and ticks: %llu, %llu, "
+		"%llu",
+		(unsigned long long)before, (unsigned long long)yielded,
+		(unsigned long long)ticked);
+}
+
 static struct spinlock lock = SPINLOCK_INIT;
 static u64 sum;
 
@@ -147,6 +168,7 @@ void selftest_threads(void)
 		ktap_skip("hand-overs between two CPUs: there is one");
 	check_preemption();
 	check_preempt_disable();
+	check_alone();
 	ktap_ok(page_free_count() == before, "stacks are freed, %llu pages as before",
 		(unsigned long long)before);
 }

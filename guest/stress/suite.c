@@ -3,6 +3,7 @@
  * Suite `mm`: the stress of guest/mm. Command line:
  *   backend=NAME  gup=seq|counter|counter-xchg|rcu|irqoff  teardown=batch|fullmm|cr3ref|detach
  *   seed=N  rounds=N  only=LIST of the words in `parts`
+ *   backlog=N           tables that may wait (mm/walk.h); 0 has every munmap wait for readers
  *   quarantine=N        freed tables are kept and watched (mm/table.h)
  *   canary              a panic at the end: hardware walks one of those
  *   unsafe-gup-irqoff   irqoff with a flush that it is unsafe with: must be caught
@@ -35,6 +36,8 @@ static bool choose_scheme(struct stress *s)
 	const char *why_not;
 
 	cmdline_get("gup", name, sizeof(name));
+	if (cmdline_get("backlog", word, sizeof(word)))
+		walk_set_limit((u32)cmdline_u64("backlog", 0));
 	why_not = walk_set_scheme(name, false);
 	if (why_not && !strcmp(name, "irqoff")) {
 		ktap_ok(flush_backend()->id != HF_BACKEND_IPI, "refused: %s", why_not);

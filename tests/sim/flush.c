@@ -4,7 +4,8 @@
  * knows them by:
  *
  *   ipi          an interrupt, which IF holds off; the sender waits for all
- *   kvm          the same for running targets; others flush before they run again
+ *   kvm          the same for running targets; others flush before they run again. Has
+ *                `yield_to` too
  *   hyperflush   each running target leaves guest mode and flushes before it goes on; the
  *   xen          call waits for that. IF does not matter. hyperflush has `detach` too
  *   hyperv       the flush, and what was stored through the old translations is visible: it
@@ -160,28 +161,35 @@ static bool detach(paddr_t from, paddr_t to, const struct cpumask *set, struct c
 	return true;
 }
 
+static void yield_to(u32 cpu)
+{
+	hypercall_entry();
+	schedule_resume(&sim.cpu[cpu]);
+}
+
 static const char *probe(void)
 {
 	return NULL;
 }
 
-#define BACKEND(upper, lower, how, moves)            \
+#define BACKEND(upper, lower, how, moves, yields)    \
 	const struct flush_backend flush_##lower = { \
 		.id = HF_BACKEND_##upper,            \
 		.name = #lower,                      \
 		.probe = probe,                      \
 		.flush = how,                        \
 		.detach = moves,                     \
+		.yield_to = yields,                  \
 	}
 
-BACKEND(NONE, none, do_nothing, NULL);
-BACKEND(KICK, kick, interrupt, NULL);
-BACKEND(IPI, ipi, interrupt, NULL);
-BACKEND(KVM, kvm, interrupt_running, NULL);
-BACKEND(HYPERV, hyperv, only_flush, NULL);
-BACKEND(XEN, xen, exit_and_wait, NULL);
-BACKEND(HYPERFLUSH, hyperflush, exit_and_wait, detach);
-BACKEND(LOWERED, lowered, post, NULL);
+BACKEND(NONE, none, do_nothing, NULL, NULL);
+BACKEND(KICK, kick, interrupt, NULL, NULL);
+BACKEND(IPI, ipi, interrupt, NULL, NULL);
+BACKEND(KVM, kvm, interrupt_running, NULL, yield_to);
+BACKEND(HYPERV, hyperv, only_flush, NULL, NULL);
+BACKEND(XEN, xen, exit_and_wait, NULL, NULL);
+BACKEND(HYPERFLUSH, hyperflush, exit_and_wait, detach, NULL);
+BACKEND(LOWERED, lowered, post, NULL, NULL);
 
 /* guest/cpu/tlb.c's, whose instructions are not simulated. */
 void tlb_flush_all(void)

@@ -67,8 +67,9 @@ struct sim_cpu {
 	const struct flush_request *posted; /* flush.c */
 	struct flush_request posted_copy;
 
-	bool running;		       /* not descheduled by the host */
-	bool waiting;		       /* its code has nothing to do until `wait_for` changes */
+	bool running; /* not descheduled by the host */
+	bool starved; /* once descheduled it runs again when asked for, or at last */
+	bool waiting; /* its code has nothing to do until `wait_for` changes */
 	const volatile void *wait_for; /* NULL: anything */
 	struct sim_thread *current;
 	struct sim_thread *stack; /* whose stack the code runs on: during a switch not `current` */

@@ -174,7 +174,8 @@ void schedule_refresh(const struct sim_cpu *c)
 	set_enabled(ACT_DRAIN * SIM_CPUS + cpu, c->buffered);
 	set_enabled(ACT_IRQ * SIM_CPUS + cpu,
 		    (c->flush_pending && c->irq_on && c->running && !c->deliver) || c->posted);
-	set_enabled(ACT_HOST * SIM_CPUS + cpu, !c->running || (left->deschedules && alive));
+	set_enabled(ACT_HOST * SIM_CPUS + cpu,
+		    c->running ? left->deschedules && alive : !c->starved);
 	set_enabled(ACT_TICK * SIM_CPUS + cpu,
 		    left->ticks && c->running && (c->threads > 1 || (sim.handler && alive)));
 	set_enabled(ACT_WALK * SIM_CPUS + cpu, left->walks && c->running && alive);
@@ -265,21 +266,31 @@ static unsigned pick(void)
 	return s.at[63 - __builtin_clzll(e)];
 }
 
+static void set_running(struct sim_cpu *c, bool running)
+{
+	unsigned cpu = (unsigned)(c - sim.cpu);
+
+	c->running = running;
+	flush_cpu(cpu)->steal.preempted = (u8)(running ? 0 : KVM_PV_PREEMPTED);
+	if (sim.logging)
+		timeline_add(cpu, "~ %s by the host", running ? "resumed" : "descheduled");
+	schedule_refresh(c);
+}
+
+void schedule_resume(struct sim_cpu *c)
+{
+	if (!c->running)
+		set_running(c, true);
+}
+
 /* Descheduling is an exit: nothing is left in the store buffer. */
 static void host_acts(struct sim_cpu *c)
 {
-	struct sim_budget *left = &s.left[c - sim.cpu];
-
 	if (c->running) {
 		memory_drain(c);
-		left->deschedules--;
+		s.left[c - sim.cpu].deschedules--;
 	}
-	c->running = !c->running;
-	flush_cpu((unsigned)(c - sim.cpu))->steal.preempted =
-		(u8)(c->running ? 0 : KVM_PV_PREEMPTED);
-	if (sim.logging)
-		timeline_add((unsigned)(c - sim.cpu), "~ %s by the host",
-			     c->running ? "resumed" : "descheduled");
+	set_running(c, !c->running);
 	if (!c->running && s.policy <= POLICY_LOCAL)
 		demote(ACT_HOST * SIM_CPUS + (unsigned)(c - sim.cpu));
 }
@@ -351,6 +362,14 @@ static void change_point(void)
 	next_countdown();
 }
 
+/* Nobody else can do anything. */
+static void resume_starved(void)
+{
+	for (unsigned i = 0; i < sim.cpus; i++)
+		if (sim.cpu[i].starved)
+			schedule_resume(&sim.cpu[i]);
+}
+
 /* Lets others act until it is the turn of some CPU's code; returns when it is the caller's. */
 static void reschedule(void)
 {
@@ -358,6 +377,8 @@ static void reschedule(void)
 	struct sim_thread *self = me->stack;
 
 	for (;;) {
+		if (!s.enabled)
+			resume_starved();
 		if (!s.enabled)
 			end_of_schedule();
 		unsigned actor = pick();

@@ -58,6 +58,9 @@ void schedule_block(void);
 /* Somebody else acts first, if anybody can. */
 void schedule_yield(void);
 
+/* The host runs the CPU again, if it does not. */
+void schedule_resume(struct sim_cpu *c);
+
 /* What the CPU can do may have changed. */
 void schedule_refresh(const struct sim_cpu *c);
 

@@ -134,7 +134,9 @@ static void switch_threads(void)
 
 	c->irq_on = false;
 	next = next_thread(c);
-	if (next != self) {
+	if (next == self) {
+		mm_switch(next->guest.mm);
+	} else {
 		bool interrupted = self->interrupted;
 
 		self->interrupted = true;
@@ -213,8 +215,7 @@ static void idle_main(void *arg)
 		c->irq_on = false;
 		while (next_thread(c) != c->idle)
 			switch_threads();
-		mm_leave_lazy();
-		exit_wake_reaper();
+		exit_leave_root();
 		if (next_thread(c) != c->idle)
 			continue;
 		walk_rest();
@@ -321,10 +322,9 @@ void thread_yield(void)
 	if (!sim.scheduling)
 		return; /* nobody else runs */
 	sim_step();
-	if (next_thread(c) == c->current || next_thread(c) == c->idle)
+	if (next_thread(c) == c->current)
 		schedule_yield();
-	else
-		switch_threads();
+	switch_threads();
 }
 
 void thread_block(void)

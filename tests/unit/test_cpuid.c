@@ -235,6 +235,11 @@ static void xen_and_kvm_leaves(void **state)
 	build(&intel, 4, 0, BIT(KVM));
 	base = find_interface(KVM_PV_SIGNATURE);
 	assert_int_equal(leaf(base + KVM_PV_CPUID_FEATURES, 0)->eax,
+			 KVM_PV_FEATURE_STEAL | KVM_PV_FEATURE_TLB_FLUSH | KVM_PV_FEATURE_YIELD);
+	build(&intel, 4, 0,
+	      BIT(KVM) | BIT(XEN)); /* a call for KVM would be taken for one of Xen's */
+	base = find_interface(KVM_PV_SIGNATURE);
+	assert_int_equal(leaf(base + KVM_PV_CPUID_FEATURES, 0)->eax,
 			 KVM_PV_FEATURE_STEAL | KVM_PV_FEATURE_TLB_FLUSH);
 }
 

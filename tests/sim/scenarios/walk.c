@@ -165,7 +165,7 @@ static void set_up_limits(void)
 {
 	begin();
 	set_scheme(sim_choose(2) ? "counter" : "counter-xchg", false);
-	walk_set_limits(0, LIMIT, NULL);
+	walk_set_limit(LIMIT);
 	scene_thread(0, "pin", a, pin, (void *)VA_A);
 	scene_thread(1, "unmap", a, unmap_bounded, NULL);
 	scene_thread(2, "pin", a, pin, (void *)VA_B);
@@ -187,6 +187,61 @@ static void set_up_nested(void)
 	set_scheme((const char *const[]){ "seq", "counter", "counter-xchg" }[sim_choose(3)], false);
 	sim.handler = nested;
 	readers_and_unmapper();
+}
+
+/* A thread that is alone on its CPU, of the kernel or of the mm, and never sleeps. */
+static void yield_alone(void *arg)
+{
+	(void)arg;
+	while (!mem_load(&scene_word[0]))
+		thread_yield();
+}
+
+static void unmap_and_tell(void *arg)
+{
+	(void)arg;
+	EXPECT(mm_unmap(a, VA_A, PAGE_SIZE) == 0);
+	EXPECT(walk_backlog() == 0);
+	mem_store(&scene_word[0], 1);
+	scene_reuse(2, bait);
+}
+
+static void set_up_rcu_alone(void)
+{
+	begin();
+	set_scheme("rcu", false);
+	walk_set_limit(0);
+	scene_thread(0, "alone", sim_choose(2) ? a : NULL, yield_alone, NULL);
+	scene_thread(1, "unmap", a, unmap_and_tell, NULL);
+}
+
+/* The host does not run the reader's CPU by itself any more, once it has descheduled it. */
+static void set_up_yield(void)
+{
+	begin();
+	set_scheme(sim_choose(2) ? "counter" : "counter-xchg", false);
+	walk_set_limit(0);
+	sim.cpu[0].starved = true;
+	scene_thread(0, "pin", a, pin, (void *)VA_A);
+	scene_thread(1, "unmap", a, unmap_and_tell, NULL);
+}
+
+/* Whoever polls may free a table as soon as it waits. */
+static void poll(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 8; i++) {
+		walk_poll();
+		EXPECT(walk_backlog() <= 4); /* tables of `a` */
+	}
+}
+
+static void set_up_backlog(void)
+{
+	begin();
+	set_scheme(sim_choose(2) ? "rcu" : "counter-xchg", false);
+	scene_thread(0, "unmap", a, unmap, NULL);
+	scene_thread(1, "poll", NULL, poll, NULL);
 }
 
 static void no_backlog(void)
@@ -224,6 +279,11 @@ const struct sim_scenario walk_scenarios[] = {
 	  .cpus = 2,
 	  .setup = set_up_rcu_preempt,
 	  .check = no_backlog },
+	{ .name = "walk-rcu-alone",
+	  .what = "a thread alone on its CPU, which yields to nobody",
+	  .cpus = 2,
+	  .setup = set_up_rcu_alone,
+	  .check = no_backlog },
 	{ .name = "walk-refusal",
 	  .what = "irqoff is for the ipi flush",
 	  .cpus = 1,
@@ -250,6 +310,16 @@ const struct sim_scenario walk_scenarios[] = {
 	  .cpus = 3,
 	  .setup = set_up_limits,
 	  .check = no_backlog },
+	{ .name = "walk-yield",
+	  .what = "a reader that the host does not run, at the bound",
+	  .cpus = 2,
+	  .flush = "kvm",
+	  .setup = set_up_yield,
+	  .check = no_backlog },
+	{ .name = "walk-backlog",
+	  .what = "the backlog is counted while others free it",
+	  .cpus = 2,
+	  .setup = set_up_backlog },
 	{ .name = "walk-nested",
 	  .what = "interrupts walk too",
 	  .cpus = 3,

@@ -28,7 +28,7 @@ struct mm_cpu {
 
 	/* Odd while this CPU is in a counted walk (walk.h); written by this CPU only. */
 	_Alignas(64) u64 walks;
-	u64 quiescent; /* rcu: changes with each switch of threads, and rest; walk.h */
+	u64 quiescent; /* rcu: changes with each pass of the scheduler, and rest; walk.h */
 
 	/* Flush clock (flush_clock.h): when the last full flush of this CPU began that ... */
 	_Alignas(64) u64 flushed_at; /* it did itself; written by it only */

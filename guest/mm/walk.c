@@ -96,7 +96,7 @@ static void yield_to_blocker(void)
 /*
  * Waits until at most `most` tables wait. This thread is in no walk. A walk ends in a
  * bounded number of steps of its CPU and waits for nobody, so the wait ends, whatever locks
- * are held here; in rcu every CPU must switch, idle or see user mode some time. The
+ * are held here; in rcu every CPU must yield, tick, idle or see user mode some time. The
  * alternative at the bound, to leave empty tables linked, would give collapse nothing.
  */
 static void wait_for_backlog(u64 most)

@@ -7,7 +7,7 @@
  *   irqoff       nothing either: the flush was an interrupt, which waited for walkers,
  *                for they disable interrupts. The scheme of x86 in 2009. With a flush that
  *                does not interrupt every reader it is a use after free.
- *   rcu          a table waits until each CPU has switched threads, idled or been in user mode
+ *   rcu          a table waits until each CPU has passed its scheduler, idled or been in user mode
  *   counter      a table waits until each CPU has been outside a walk: its count is even,
  *                or has changed. The reader stores it plainly; the fence between that
  *                store and its loads is the updater's flush, where the flush is one (below)
@@ -92,7 +92,7 @@ unsigned walk_entries(const struct mm *mm, u64 va, pte_t out[ROOT_LEVEL]);
 #define WALK_AT_REST 1u /* bit 0: in HLT or in user mode, in no walk until the count changes */
 
 /*
- * This CPU has switched threads, or the calling thread might as well have: it is in no walk.
+ * This CPU has passed its scheduler, or might as well have: the thread it runs is in no walk.
  * The CPU is not at rest afterwards.
  */
 static inline void walk_quiescent(void)

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hyperflush ABI: flush, fence and detach. Host and guest include this file;
- * it needs only <stdint.h>.
- *
- * Discovery: a CPUID hypervisor leaf (searched from 0x40000000 in steps of
- * 0x100 up to 0x40010000) whose EBX, ECX, EDX spell HF_SIGNATURE.
+ * The hyperflush ABI: numbers and layouts. What they mean, and every rule that a host must
+ * keep, is docs/abi.md. Host and guest include this file; it needs only <stdint.h>.
  *
  *   base+0  EAX highest leaf, EBX:ECX:EDX signature
  *   base+1  EAX version, EBX features, ECX index of the hypercall-page MSR
  *   base+2  EAX most vCPUs a set can name, EBX most ranges in a request,
  *           ECX largest request in bytes
  *
- * Transport: WRMSR(page MSR, gpa | 1), gpa page aligned and in RAM, makes the
- * host write a code page there; a call is a near CALL to its first byte.
- * WRMSR(page MSR, 0) forgets it. Anything else is #GP.
- *
  * Registers: RAX call number, RDI gpa of the request, RSI its length in bytes.
- * Result in RAX: 0 or a negative HF_E*. No other register changes. Callers
- * run at CPL 0 (an OUT from CPL 3 must fault in the guest: IOPL 0, no I/O
- * bitmap; the host refuses it besides with HF_EPERM).
- *
- * A request is copied once, validated whole, then carried out; a refused one
- * has changed nothing.
+ * Result in RAX: 0 or a negative HF_E*.
  */
 #ifndef HF_SHARED_HYPERFLUSH_ABI_H
 #define HF_SHARED_HYPERFLUSH_ABI_H
@@ -180,8 +168,39 @@ struct hf_detach {
 
 #define HF_DETACH_MAX_US 100000u
 
-_Static_assert(sizeof(struct hf_detach) == 48, "ABI");
-_Static_assert(sizeof(struct hf_flush) == 32, "ABI");
-_Static_assert(sizeof(struct hf_range) == 32, "ABI");
+/* X(structure, field, offset in bytes); X(structure, size in bytes) */
+#define HF_OFFSETS(X)                 \
+	X(hf_flush, flags, 0)         \
+	X(hf_flush, set_kind, 4)      \
+	X(hf_flush, range_count, 6)   \
+	X(hf_flush, bank_mask, 8)     \
+	X(hf_flush, reserved, 16)     \
+	X(hf_range, root, 0)          \
+	X(hf_range, start, 8)         \
+	X(hf_range, count, 16)        \
+	X(hf_range, page_shift, 24)   \
+	X(hf_range, scope, 25)        \
+	X(hf_range, reserved, 26)     \
+	X(hf_detach, flags, 0)        \
+	X(hf_detach, set_kind, 4)     \
+	X(hf_detach, reserved0, 6)    \
+	X(hf_detach, bank_mask, 8)    \
+	X(hf_detach, from, 16)        \
+	X(hf_detach, to, 24)          \
+	X(hf_detach, deadline_us, 32) \
+	X(hf_detach, reserved1, 36)   \
+	X(hf_detach, reserved2, 40)
+#define HF_SIZES(X)     \
+	X(hf_flush, 32) \
+	X(hf_range, 32) \
+	X(hf_detach, 48)
+
+#define HF_ASSERT_OFFSET(s, field, at) \
+	_Static_assert(__builtin_offsetof(struct s, field) == (at), #s "." #field);
+#define HF_ASSERT_SIZE(s, bytes) _Static_assert(sizeof(struct s) == (bytes), #s);
+HF_OFFSETS(HF_ASSERT_OFFSET)
+HF_SIZES(HF_ASSERT_SIZE)
+#undef HF_ASSERT_OFFSET
+#undef HF_ASSERT_SIZE
 
 #endif

@@ -71,6 +71,7 @@ static void prepare(struct suite *s, const struct shape *shape, enum reader_mode
 	s->readers->watch_cr4 = false;
 }
 
+/* M-FLUSH-1 */
 static void run_rounds(struct suite *s, const struct shape *shape)
 {
 	struct flush_request req;
@@ -145,6 +146,7 @@ static void check_halted(struct suite *s)
 	check(s, "halted targets", &shapes[0], READER_HALT, TARGETS_HALTED, &all);
 }
 
+/* M-FLUSH-2 */
 static void check_descheduled(struct suite *s)
 {
 	struct cpumask all = first_targets(cpu_count() - 1);
@@ -184,6 +186,7 @@ static void check_sparse(struct suite *s)
 	ktap_end();
 }
 
+/* M-FLUSH-12 */
 static void check_duel(struct suite *s)
 {
 	struct readers_outcome out = duel(s->readers->arena, s->rounds);
@@ -191,6 +194,7 @@ static void check_duel(struct suite *s)
 	verdict("two initiators", spinning(s), 2, 2 * s->rounds, &out);
 }
 
+/* M-FLUSH-11 */
 static void check_cr4(struct suite *s)
 {
 	struct cpumask all = first_targets(cpu_count() - 1);
@@ -205,6 +209,7 @@ static void check_cr4(struct suite *s)
 		"CR4 unchanged: %lu changes in %lu looks", out.cr4_changes, out.checked);
 }
 
+/* M-FLUSH-11 */
 static void check_interrupts(struct suite *s)
 {
 	struct cpumask all = first_targets(cpu_count() - 1);

@@ -100,6 +100,7 @@ void register_page(void)
 	assert_true(wrmsr(self, HF_MSR_HYPERCALL_PAGE, PAGE | 1));
 }
 
+/* M-CALL-1 */
 int64_t call(uint64_t nr, uint64_t gpa, uint64_t len)
 {
 	struct kvm_regs *r = &self->run->s.regs.regs;

@@ -131,7 +131,7 @@ static bool has_hyperv(void)
 	return e && e->eax == HV_INTERFACE_HV1;
 }
 
-/* Every set of interfaces: each is there exactly if it is advertised. */
+/* Every set of interfaces: each is there exactly if it is advertised. M-CPUID-5. */
 static void what_is_not_advertised_is_absent(void **state)
 {
 	static const uint32_t all[] = { BIT(HYPERV), BIT(HYPERFLUSH), BIT(XEN), BIT(KVM) };
@@ -173,6 +173,7 @@ static void controls_and_ipi_need_no_leaf(void **state)
 	assert_int_equal(leaf(HYPERVISOR, 0)->eax, HYPERVISOR);
 }
 
+/* M-CPUID-1, M-CPUID-2, M-CPUID-3, M-CPUID-4 */
 static void hyperflush_leaves(void **state)
 {
 	(void)state;

@@ -160,6 +160,7 @@ static int64_t now_us(void)
 	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
 }
 
+/* M-DETACH-4, M-DETACH-5 */
 static void everybody_outside_is_cancelled_at_the_deadline(void **state)
 {
 	struct fixture *f = *state;
@@ -203,6 +204,7 @@ static void second_initiator_asks(struct fixture *f, unsigned vcpu)
 	answers_by_number(f, vcpu);
 }
 
+/* M-DETACH-7 */
 static void second_initiator_gets_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -241,7 +243,7 @@ static void target_asks_in_turn(struct fixture *f, unsigned vcpu)
 	answers_by_number(f, vcpu);
 }
 
-/* As long as the target is an initiator nobody waits for it. */
+/* As long as the target is an initiator nobody waits for it. M-DETACH-6. */
 static void target_that_asks_is_not_waited_for(void **state)
 {
 	struct fixture *f = *state;
@@ -254,6 +256,7 @@ static void target_that_asks_is_not_waited_for(void **state)
 	assert_int_equal(f->targets[8].pending, 1);
 }
 
+/* M-DETACH-6 */
 static void two_that_ask_each_other(void **state)
 {
 	struct fixture *f = *state;

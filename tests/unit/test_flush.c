@@ -76,6 +76,7 @@ static void nothing_pending_at_first(void **state)
 	assert_int_equal(f->targets[0].flushes, 0);
 }
 
+/* M-FLUSH-2 */
 static void target_outside_is_not_kicked(void **state)
 {
 	struct fixture *f = *state;

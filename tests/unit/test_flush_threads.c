@@ -165,6 +165,7 @@ static void *aligned_zero(size_t bytes)
 	return memset(p, 0, bytes);
 }
 
+/* M-FLUSH-1, M-FLUSH-3 */
 static void no_page_is_reachable_after_the_flush(void **state)
 {
 	static const struct flush_ops ops = { .kick = kick, .barrier = barrier };

@@ -96,6 +96,7 @@ static bool is_target(const struct flush_plan *plan, unsigned vcpu)
 	return plan->targets.bank[vcpu / HF_BANK_BITS] >> (vcpu % HF_BANK_BITS) & 1;
 }
 
+/* M-FLUSH-4 */
 static void everybody(void **state)
 {
 	static const unsigned vcpus[] = { 1, 2, 63, 64, 65, 127, 128, 129, 4095, 4096 };
@@ -111,6 +112,7 @@ static void everybody(void **state)
 	}
 }
 
+/* M-FLUSH-4 */
 static void everybody_but_self(void **state)
 {
 	static const unsigned selves[] = { 0, 1, 63, 64, 65, 4095 };
@@ -132,6 +134,7 @@ static void everybody_but_self(void **state)
 	assert_int_equal(target_count(&alone.plan), 0);
 }
 
+/* M-FLUSH-5 */
 static void set_kinds_without_banks(void **state)
 {
 	(void)state;
@@ -144,6 +147,7 @@ static void set_kinds_without_banks(void **state)
 	}
 }
 
+/* M-FLUSH-5 */
 static void unknown_set_kind(void **state)
 {
 	static const uint16_t kinds[] = { 3, 4, 255, 256, 0x8000, 0xffff };
@@ -157,6 +161,7 @@ static void unknown_set_kind(void **state)
 	}
 }
 
+/* M-FLUSH-6 */
 static void empty_set(void **state)
 {
 	struct request none = banks(4, 0), zero = banks(4, 1);
@@ -168,6 +173,7 @@ static void empty_set(void **state)
 	assert_int_equal(target_count(&zero.plan), 0);
 }
 
+/* M-FLUSH-7 */
 static void self_in_banks(void **state)
 {
 	struct request r = banks(4, 1);
@@ -203,6 +209,7 @@ static void last_vcpu(void **state)
 	}
 }
 
+/* M-FLUSH-5 */
 static void bank_beyond_the_machine(void **state)
 {
 	(void)state;
@@ -216,6 +223,7 @@ static void bank_beyond_the_machine(void **state)
 	}
 }
 
+/* M-FLUSH-4 */
 static void gaps_between_banks(void **state)
 {
 	struct request r = banks(4096, 1ull << 63 | 1ull << 40 | 1ull << 7 | 1);
@@ -233,6 +241,7 @@ static void gaps_between_banks(void **state)
 	assert_true(is_target(&r.plan, 4095));
 }
 
+/* M-FLUSH-5 */
 static void bad_bank_after_good_ones(void **state)
 {
 	struct request r = banks(130, 7);
@@ -246,6 +255,7 @@ static void bad_bank_after_good_ones(void **state)
 	assert_s64(decode(&r), HF_ESET);
 }
 
+/* M-FLUSH-10 */
 static void all_banks_and_most_ranges(void **state)
 {
 	struct request r = banks(4096, UINT64_MAX);
@@ -258,6 +268,7 @@ static void all_banks_and_most_ranges(void **state)
 	assert_int_equal(target_count(&r.plan), 4096);
 }
 
+/* M-FLUSH-10 */
 static void too_many_ranges(void **state)
 {
 	struct request r = all(4);
@@ -270,6 +281,7 @@ static void too_many_ranges(void **state)
 	assert_s64(decode(&r), HF_ESIZE);
 }
 
+/* M-CALL-5 */
 static void lengths(void **state)
 {
 	struct request r = banks(4096, 5);
@@ -286,7 +298,7 @@ static void lengths(void **state)
 	assert_s64(decode_resized(&r, (int)HF_MAX_REQUEST_BYTES - full + 1), HF_ESIZE);
 }
 
-/* A header that promises more banks or ranges than the length has room for. */
+/* A header that promises more banks or ranges than the length has room for. M-CALL-5. */
 static void counts_beyond_the_length(void **state)
 {
 	struct request r = all(64);
@@ -302,6 +314,7 @@ static void counts_beyond_the_length(void **state)
 	assert_s64(decode_resized(&r, sizeof(uint64_t)), HF_ESIZE);
 }
 
+/* M-FLUSH-8 */
 static void flags(void **state)
 {
 	(void)state;
@@ -315,6 +328,7 @@ static void flags(void **state)
 	}
 }
 
+/* M-FLUSH-8 */
 static void reserved_fields_of_the_header(void **state)
 {
 	(void)state;
@@ -326,6 +340,7 @@ static void reserved_fields_of_the_header(void **state)
 	}
 }
 
+/* M-FLUSH-8 */
 static void reserved_fields_of_a_range(void **state)
 {
 	(void)state;
@@ -339,6 +354,7 @@ static void reserved_fields_of_a_range(void **state)
 	}
 }
 
+/* M-FLUSH-8 */
 static void scopes(void **state)
 {
 	(void)state;
@@ -351,6 +367,7 @@ static void scopes(void **state)
 	}
 }
 
+/* M-FLUSH-9 */
 static void page_sizes(void **state)
 {
 	(void)state;
@@ -365,6 +382,7 @@ static void page_sizes(void **state)
 	}
 }
 
+/* M-FLUSH-9 */
 static void roots(void **state)
 {
 	static const struct {
@@ -393,6 +411,7 @@ static void roots(void **state)
 	}
 }
 
+/* M-FLUSH-9 */
 static void alignment(void **state)
 {
 	static const uint8_t shifts[] = { HF_PAGE_4K, HF_PAGE_2M, HF_PAGE_1G };
@@ -408,6 +427,7 @@ static void alignment(void **state)
 	}
 }
 
+/* M-FLUSH-9 */
 static void canonical_halves(void **state)
 {
 	static const uint8_t shifts[] = { HF_PAGE_4K, HF_PAGE_2M, HF_PAGE_1G };
@@ -444,6 +464,7 @@ static void canonical_halves(void **state)
 	}
 }
 
+/* M-FLUSH-9 */
 static void counts(void **state)
 {
 	static const uint8_t shifts[] = { HF_PAGE_4K, HF_PAGE_2M, HF_PAGE_1G };
@@ -470,6 +491,7 @@ static void counts(void **state)
 	}
 }
 
+/* M-FLUSH-9 */
 static void whole_address_space(void **state)
 {
 	struct request r = all(4);
@@ -522,6 +544,7 @@ static void fence_targets(void **state)
 	assert_true(is_target(&some.plan, 129));
 }
 
+/* M-FENCE-2 */
 static void fence_sets(void **state)
 {
 	struct request beyond = fence_of(banks(129, 4)), kind = fence_of(all(4));
@@ -538,6 +561,7 @@ static void fence_sets(void **state)
 	assert_s64(decode(&with_mask), HF_ESET);
 }
 
+/* M-FENCE-2 */
 static void fence_has_no_flags(void **state)
 {
 	(void)state;
@@ -555,7 +579,7 @@ static void fence_has_no_flags(void **state)
 	}
 }
 
-/* A good range in a fence is none of its fields; a bad one is wrong in itself. */
+/* A good range in a fence is none of its fields; a bad one is wrong in itself. M-FENCE-2. */
 static void fence_has_no_ranges(void **state)
 {
 	struct request r = fence_of(all(4));

@@ -153,7 +153,7 @@ static void last_vcpu(void **state)
 	}
 }
 
-/* The answer is written into the banks, so there must be some. */
+/* The answer is written into the banks, so there must be some. M-DETACH-9. */
 static void other_set_kinds(void **state)
 {
 	static const uint16_t kinds[] = { HF_SET_ALL, HF_SET_ALL_BUT_SELF, 3, 256, 0xffff };
@@ -168,6 +168,7 @@ static void other_set_kinds(void **state)
 	}
 }
 
+/* M-DETACH-9 */
 static void flags_and_reserved_fields(void **state)
 {
 	(void)state;
@@ -185,6 +186,7 @@ static void flags_and_reserved_fields(void **state)
 	}
 }
 
+/* M-CALL-5 */
 static void lengths(void **state)
 {
 	struct request r = banks(4096, 1ull << 63 | 2);
@@ -206,6 +208,7 @@ static void lengths(void **state)
 	assert_s64(decode(&r), HF_ESIZE);
 }
 
+/* M-DETACH-8 */
 static void roots(void **state)
 {
 	static const struct {
@@ -240,6 +243,7 @@ static void roots(void **state)
 	assert_s64(decode(&same), HF_EROOT);
 }
 
+/* M-DETACH-5 */
 static void deadlines(void **state)
 {
 	static const struct {

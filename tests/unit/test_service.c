@@ -35,6 +35,7 @@ static void flush_everybody(void **state)
 	assert_int_equal(errors(), 0);
 }
 
+/* M-CALL-2 */
 static void unknown_calls(void **state)
 {
 	static const uint64_t calls[] = { 0,
@@ -54,6 +55,7 @@ static void unknown_calls(void **state)
 	assert_int_equal(pending(), 0);
 }
 
+/* M-CALL-3 */
 static void callers_outside_the_kernel(void **state)
 {
 	const struct hf_flush all = { .set_kind = HF_SET_ALL };
@@ -69,6 +71,7 @@ static void callers_outside_the_kernel(void **state)
 	assert_int_equal(pending(), 0);
 }
 
+/* M-CALL-4 */
 static void request_outside_ram(void **state)
 {
 	static const uint64_t gpas[] = { RAM_BYTES - sizeof(struct hf_flush) + 1,
@@ -88,6 +91,7 @@ static void request_outside_ram(void **state)
 	assert_s64(call(HF_CALL_FLUSH, RAM_BYTES - sizeof(all), sizeof(all)), HF_OK);
 }
 
+/* M-CALL-5 */
 static void request_lengths(void **state)
 {
 	const struct hf_flush all = { .set_kind = HF_SET_ALL };
@@ -104,7 +108,7 @@ static void request_lengths(void **state)
 	assert_int_equal(pending(), 0);
 }
 
-/* A length of nothing is a wrong length, wherever it lies. */
+/* A length of nothing is a wrong length, wherever it lies. M-CALL-5. */
 static void request_of_no_bytes(void **state)
 {
 	(void)state;
@@ -112,6 +116,7 @@ static void request_of_no_bytes(void **state)
 	assert_s64(call(HF_CALL_FLUSH, REQUEST, 0), HF_ESIZE);
 }
 
+/* M-CALL-6 */
 static void refused_request_changes_nothing(void **state)
 {
 	struct hf_flush bad = { .set_kind = HF_SET_ALL, .flags = 1u << 31 };
@@ -124,7 +129,8 @@ static void refused_request_changes_nothing(void **state)
 	assert_int_equal(errors(), 1);
 }
 
-/* The port is no device until the guest has a page, and none at all if it is not advertised. */
+/* The port is no device until the guest has a page, and none at all if it is not advertised.
+ * M-CPUID-5, M-PAGE-4. */
 static void not_in_use(void **state)
 {
 	struct kvm_regs before;
@@ -142,6 +148,7 @@ static void not_in_use(void **state)
 	assert_int_equal(counter_read(&self->counters.hypercalls), 0);
 }
 
+/* M-PAGE-1, M-PAGE-2 */
 static void page_msr(void **state)
 {
 	static const uint64_t refused[] = { PAGE,
@@ -171,6 +178,7 @@ static void page_msr(void **state)
 	assert_false(wrmsr(self, HF_MSR_HYPERCALL_PAGE, 0));
 }
 
+/* M-PAGE-1 */
 static void code_page(void **state)
 {
 	const uint8_t *page;
@@ -186,6 +194,7 @@ static void code_page(void **state)
 	assert_int_equal(page[4096], 0);
 }
 
+/* M-PAGE-3 */
 static void page_msr_reads_back(void **state)
 {
 	uint64_t value;

@@ -72,7 +72,8 @@ static int setup(void **state)
 	return 0;
 }
 
-/* The answer takes the place of the banks; nothing else of the request or around it changes. */
+/* The answer takes the place of the banks; nothing else of the request or around it changes.
+ * M-DETACH-3. */
 static void the_moved_ones_are_written_back(void **state)
 {
 	struct request r = detach_of(1ull << 63 | 1ull << 10 | 1ull << 7, 1ull << 5 | 1ull << 2);
@@ -102,6 +103,30 @@ static void the_moved_ones_are_written_back(void **state)
 	assert_int_equal(counter_read(&self->counters.hypercalls), 1);
 }
 
+static void rewrites_its_request(unsigned vcpu)
+{
+	struct request other;
+
+	memset(&other, 0xff, sizeof(other));
+	put(&other, sizeof(other));
+	target_answers(vcpu);
+}
+
+/* The request was copied before anybody was asked; only the answer is written. M-CALL-7. */
+static void request_rewritten_meanwhile(void **state)
+{
+	struct request r = detach_of(1ull << 10, 1ull << 2);
+
+	(void)state;
+	service_calls.kick = rewrites_its_request;
+	enter_guest(10);
+	enter_guest(66);
+	assert_s64(detach(&r), HF_OK);
+	assert_true(r.banks[0] == 1ull << 10 && r.banks[1] == 1ull << 2);
+	assert_true(r.head.bank_mask == UINT64_MAX && r.head.from == UINT64_MAX);
+	assert_true(kicked.bank[0] == 1ull << 10 && kicked.bank[1] == 1ull << 2);
+}
+
 static void who_does_not_run_is_not_moved(void **state)
 {
 	struct request r = detach_of(UINT64_MAX, 0x3f);
@@ -115,6 +140,7 @@ static void who_does_not_run_is_not_moved(void **state)
 		assert_int_equal(machine.detach_slots[i].state, DETACH_IDLE);
 }
 
+/* M-DETACH-6 */
 static void the_caller_is_not_moved(void **state)
 {
 	struct request r = detach_of(1ull << SELF | 1ull << 4, 0);
@@ -156,7 +182,7 @@ static void at_the_end_of_ram(void **state)
 	assert_true(r.banks[0] == 1ull << 8);
 }
 
-/* KVM would refuse such a CR3, and end the run. */
+/* KVM would refuse such a CR3, and end the run. M-DETACH-8. */
 static void root_not_in_ram(void **state)
 {
 	static const uint64_t refused[] = { RAM_BYTES, GMEM_HOLE_START, GMEM_HOLE_END,
@@ -179,6 +205,7 @@ static void root_not_in_ram(void **state)
 	assert_int_equal(pending(), 0);
 }
 
+/* M-CALL-6 */
 static void refused_ones_change_nothing(void **state)
 {
 	struct request good = detach_of(UINT64_MAX, 0x3f), flags = good, beyond = good, late = good;
@@ -202,6 +229,7 @@ static void refused_ones_change_nothing(void **state)
 	assert_int_equal(errors(), 6);
 }
 
+/* M-FENCE-1 */
 static void fence(void **state)
 {
 	struct hf_flush all = { .set_kind = HF_SET_ALL };
@@ -219,6 +247,7 @@ static void fence(void **state)
 	assert_int_equal(errors(), 0);
 }
 
+/* M-FENCE-2 */
 static void refused_fences(void **state)
 {
 	struct hf_flush strong = { .set_kind = HF_SET_ALL, .flags = HF_FLUSH_STRONG };
@@ -234,6 +263,7 @@ static void refused_fences(void **state)
 	assert_int_equal(errors(), 4);
 }
 
+/* M-WORD-1 */
 static void lazy_word_msr(void **state)
 {
 	static const uint64_t refused[] = {
@@ -267,6 +297,7 @@ static void lazy_word_msr(void **state)
 	assert_int_equal(self->lazy_word, 0);
 }
 
+/* M-WORD-2 */
 static void each_vcpu_has_its_own_lazy_word(void **state)
 {
 	struct vcpu *other = &machine.vcpus[SELF + 1];
@@ -292,6 +323,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_moved_ones_are_written_back),
+		TEST(request_rewritten_meanwhile),
 		TEST(who_does_not_run_is_not_moved),
 		TEST(the_caller_is_not_moved),
 		TEST(without_banks),

@@ -332,6 +332,7 @@ static enum run_end is_kicked(unsigned entry)
 	return KICKED;
 }
 
+/* M-DETACH-1 */
 static void moved_out_of_the_guest(void **state)
 {
 	(void)state;
@@ -430,6 +431,7 @@ static enum run_end is_cancelled_at_the_last_moment(unsigned entry)
 	return is_cancelled(entry);
 }
 
+/* M-DETACH-4 */
 static void cancelled_before_it_was_taken(void **state)
 {
 	(void)state;
@@ -458,6 +460,7 @@ static enum run_end is_only_flushed(unsigned entry)
 	return KICKED;
 }
 
+/* M-FLUSH-11 */
 static void plain_flush(void **state)
 {
 	(void)state;
@@ -476,6 +479,7 @@ static enum run_end is_active(unsigned entry)
 	return KICKED;
 }
 
+/* M-DETACH-2 */
 static void active_root_stays(void **state)
 {
 	(void)state;
@@ -497,6 +501,7 @@ static enum run_end claims(unsigned entry)
 	return KICKED;
 }
 
+/* M-DETACH-2 */
 static void root_claimed_in_time_stays(void **state)
 {
 	(void)state;
@@ -516,6 +521,7 @@ static enum run_end is_elsewhere(unsigned entry)
 	return KICKED;
 }
 
+/* M-DETACH-2 */
 static void other_root_stays(void **state)
 {
 	(void)state;
@@ -539,6 +545,7 @@ static enum run_end has_no_word(unsigned entry)
 	return KICKED;
 }
 
+/* M-DETACH-2 */
 static void no_lazy_word(void **state)
 {
 	(void)state;
@@ -559,6 +566,7 @@ static enum run_end waits_for_init(unsigned entry)
 	return KICKED;
 }
 
+/* M-RESET-1 */
 static void not_initialised(void **state)
 {
 	(void)state;

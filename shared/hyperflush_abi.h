@@ -28,6 +28,8 @@
 #define HF_FEATURE_LOWER_HYPERV (1u << 1) /* plain flushes are served faster by Hyper-V calls */
 #define HF_FEATURE_FENCE	(1u << 2)
 #define HF_FEATURE_DETACH	(1u << 3)
+#define HF_FEATURE_STATE	(1u << 4)
+#define HF_FEATURE_RING		(1u << 5) /* base+2 EDX: the doorbell's port */
 
 #define HF_MSR_HYPERCALL_PAGE 0x48460000u
 
@@ -36,7 +38,11 @@
  * lazy word is; 0 that there is none. Anything else is #GP. INIT forgets nothing.
  */
 #define HF_MSR_LAZY_WORD (HF_MSR_HYPERCALL_PAGE + 1)
-#define HF_MSR_COUNT	 2u
+
+/* Of each vCPU its own: gpa | 1 of a struct hf_vcpu_state, of a struct hf_ring; 0: none. */
+#define HF_MSR_STATE (HF_MSR_HYPERCALL_PAGE + 2)
+#define HF_MSR_RING  (HF_MSR_HYPERCALL_PAGE + 3)
+#define HF_MSR_COUNT 4u
 
 /*
  * The lazy word: the root in CR3 (bits 51:12), who may change it, other bits 0.
@@ -83,7 +89,8 @@ enum hf_call {
 	X(ESET, -6, "vCPU set malformed or names a vCPU that is not there") \
 	X(ERANGE, -7, "range wraps, is misaligned or not canonical")        \
 	X(EROOT, -8, "root misaligned, not in guest RAM, or not a new one") \
-	X(ETIME, -9, "deadline beyond the host's limit")
+	X(ETIME, -9, "deadline beyond the host's limit")                    \
+	X(ERING, -10, "more entries posted than the ring has")
 
 enum hf_error {
 	HF_OK = 0,
@@ -168,6 +175,39 @@ struct hf_detach {
 
 #define HF_DETACH_MAX_US 100000u
 
+/* Aligned to its size. The host writes it. */
+struct hf_vcpu_state {
+	uint32_t in_run; /* 0: the vCPU executes no guest instruction */
+	uint32_t reserved0;
+	uint64_t flushes; /* of this vCPU by the host; never goes back, and wraps */
+	uint64_t reserved[6];
+};
+
+/*
+ * ring: `flush` requests that are carried out later, posted by one vCPU. Indices run
+ * on and wrap; entry i is in slot i % HF_RING_ENTRIES and its slot is free again once
+ * `completed` is past i.
+ */
+#define HF_RING_ENTRIES	      16u
+#define HF_RING_REQUEST_BYTES 120u
+
+struct hf_ring_entry {
+	uint32_t length; /* of the request */
+	int32_t status;	 /* written by the host: its result */
+	uint8_t request[HF_RING_REQUEST_BYTES];
+};
+
+/* Page-aligned. */
+struct hf_ring {
+	uint32_t tail; /* index of the next entry; the rest of this line is the guest's too */
+	uint32_t reserved0[15];
+	uint32_t completed;	/* entries before this index are; this line is the host's */
+	uint32_t need_doorbell; /* not 0: the host sleeps, and needs an OUT of 32 bits */
+	int32_t error;		/* 0, or the HF_E* for which the ring was stopped */
+	uint32_t reserved1[13];
+	struct hf_ring_entry entry[HF_RING_ENTRIES];
+};
+
 /* X(structure, field, offset in bytes); X(structure, size in bytes) */
 #define HF_OFFSETS(X)                 \
 	X(hf_flush, flags, 0)         \
@@ -189,11 +229,24 @@ struct hf_detach {
 	X(hf_detach, to, 24)          \
 	X(hf_detach, deadline_us, 32) \
 	X(hf_detach, reserved1, 36)   \
-	X(hf_detach, reserved2, 40)
-#define HF_SIZES(X)     \
-	X(hf_flush, 32) \
-	X(hf_range, 32) \
-	X(hf_detach, 48)
+	X(hf_detach, reserved2, 40)   \
+	X(hf_vcpu_state, in_run, 0)   \
+	X(hf_vcpu_state, flushes, 8)  \
+	X(hf_ring_entry, length, 0)   \
+	X(hf_ring_entry, status, 4)   \
+	X(hf_ring_entry, request, 8)  \
+	X(hf_ring, tail, 0)           \
+	X(hf_ring, completed, 64)     \
+	X(hf_ring, need_doorbell, 68) \
+	X(hf_ring, error, 72)         \
+	X(hf_ring, entry, 128)
+#define HF_SIZES(X)           \
+	X(hf_flush, 32)       \
+	X(hf_range, 32)       \
+	X(hf_detach, 48)      \
+	X(hf_vcpu_state, 64)  \
+	X(hf_ring_entry, 128) \
+	X(hf_ring, 2176)
 
 #define HF_ASSERT_OFFSET(s, field, at) \
 	_Static_assert(__builtin_offsetof(struct s, field) == (at), #s "." #field);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "service.h"
 #include "shared/backends.h"
 #include "shared/hyperflush_abi.h"
 #include "shared/hyperv_abi.h"
@@ -235,6 +236,7 @@ static void append_hyperflush(struct builder *b, uint32_t base, bool lowered)
 			  .function = base + HF_CPUID_FEATURES,
 			  .eax = HF_VERSION,
 			  .ebx = HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH |
+				 HF_FEATURE_STATE | HF_FEATURE_RING |
 				 (lowered ? HF_FEATURE_LOWER_HYPERV : 0),
 			  .ecx = HF_MSR_HYPERCALL_PAGE,
 		  });
@@ -243,6 +245,7 @@ static void append_hyperflush(struct builder *b, uint32_t base, bool lowered)
 			  .eax = HF_MAX_VCPUS,
 			  .ebx = HF_MAX_RANGES,
 			  .ecx = HF_MAX_REQUEST_BYTES,
+			  .edx = DOORBELL_PORT,
 		  });
 }
 

@@ -45,6 +45,7 @@ void machine_stop(struct machine *m, int status, const char *format, ...)
 	for (unsigned i = 0; i < m->vcpu_count; i++)
 		vcpu_kick(&m->vcpus[i]);
 	console_wake(&m->console);
+	doorbell_ring(&m->rings.doorbell);
 }
 
 int machine_failed(struct machine *m, const char *what, int err)
@@ -226,7 +227,7 @@ static int create_vcpus(struct machine *m)
 			return r;
 	}
 	stats_open(m);
-	return 0;
+	return ring_service_create(m);
 }
 
 /* The parts that need no KVM, so that a bad kernel is told even without one. */
@@ -264,6 +265,8 @@ static void destroy(struct machine *m)
 		close(m->vm_fd);
 	serial_destroy(&m->serial);
 	console_destroy(&m->console);
+	ring_service_destroy(m);
+	pthread_mutex_destroy(&m->rings.lock);
 	kvm_close(&m->kvm);
 	gmem_destroy(&m->mem);
 	sem_destroy(&m->thread_ready);
@@ -280,6 +283,8 @@ static void run(struct machine *m)
 {
 	struct loop *loop = loop_create(m);
 
+	if (loop)
+		ring_service_start(m);
 	for (unsigned i = 0; loop && i < m->vcpu_count && !m->stop; i++)
 		vcpu_start(&m->vcpus[i]);
 	if (loop)
@@ -287,6 +292,7 @@ static void run(struct machine *m)
 	for (unsigned i = 0; i < m->vcpu_count; i++)
 		if (m->vcpus[i].has_thread)
 			pthread_join(m->vcpus[i].thread, NULL);
+	ring_service_join(m);
 	if (loop)
 		loop_finish(loop);
 }
@@ -304,6 +310,9 @@ static void collect(struct machine *m, struct machine_result *result)
 		for (unsigned e = 0; e < VCPU_EXIT_REASONS; e++)
 			result->totals.exits[e] += counter_read(&v->exits[e]);
 	}
+#define COLLECT(name, what) result->ring_totals.name = counter_read(&m->rings.set.counters.name);
+	RING_COUNTERS(COLLECT)
+#undef COLLECT
 	result->console = m->capture;
 	result->console_len = m->capture_len;
 	m->capture = NULL;
@@ -320,10 +329,11 @@ static struct machine *allocate(const struct machine_options *options)
 		return NULL;
 	}
 	m->options = options;
-	m->vm_fd = m->kvm.fd = -1;
+	m->vm_fd = m->kvm.fd = m->rings.doorbell.fd = -1;
 	m->vcpu_count = options->vcpus;
 	m->vcpus = vcpus;
 	pthread_mutex_init(&m->verdict_lock, NULL);
+	pthread_mutex_init(&m->rings.lock, NULL);
 	sem_init(&m->thread_ready, 0, 0);
 	for (unsigned i = 0; i < options->vcpus; i++) {
 		vcpus[i].machine = m;

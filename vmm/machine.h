@@ -20,6 +20,7 @@
 #include "flush.h"
 #include "gmem.h"
 #include "kvm.h"
+#include "ring_service.h"
 #include "serial.h"
 #include "stats.h"
 #include "vcpu.h"
@@ -76,6 +77,11 @@ struct machine_result {
 #undef VCPU_TOTAL_FIELD
 		uint64_t exits[VCPU_EXIT_REASONS];
 	} totals;
+	struct ring_totals {
+#define RING_TOTAL_FIELD(name, what) uint64_t name;
+		RING_COUNTERS(RING_TOTAL_FIELD)
+#undef RING_TOTAL_FIELD
+	} ring_totals;
 };
 
 struct machine {
@@ -91,6 +97,7 @@ struct machine {
 	struct flush_service flush;	  /* its ctx is the machine */
 	struct detach_slot *detach_slots; /* one a vCPU */
 	_Atomic uint64_t hypercall_page;  /* HF_MSR_HYPERCALL_PAGE, the service's */
+	struct ring_service rings;
 
 	struct console console;
 	struct serial serial;

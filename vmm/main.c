@@ -31,6 +31,10 @@ static void print_stats(const struct machine_result *r)
 	fprintf(stderr, "vmm %-18s %llu\n", #name, (unsigned long long)r->totals.name);
 	VCPU_COUNTERS(PRINT_VMM)
 #undef PRINT_VMM
+#define PRINT_RING(name, what) \
+	fprintf(stderr, "vmm %-18s %llu\n", #name, (unsigned long long)r->ring_totals.name);
+	RING_COUNTERS(PRINT_RING)
+#undef PRINT_RING
 	for (unsigned e = 0; e < VCPU_EXIT_REASONS; e++)
 		if (r->totals.exits[e])
 			fprintf(stderr, "exit %-17s %llu\n", exit_name(e),

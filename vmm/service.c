@@ -163,37 +163,109 @@ static bool set_hypercall_page(struct vcpu *v, uint64_t value)
 	return true;
 }
 
-static bool set_lazy_word(struct vcpu *v, uint64_t value)
+/*
+ * An MSR's value gpa | 1 as `bytes` of RAM, aligned; 0 as NULL. False: it is neither.
+ */
+static bool split(const struct vcpu *v, uint64_t value, uint64_t alignment, uint64_t bytes,
+		  void **ram)
 {
 	uint64_t gpa = value & ~(uint64_t)1;
 
-	if (value && (!(value & 1) || gpa % sizeof(uint64_t) ||
-		      !gmem_ptr(&v->machine->mem, gpa, sizeof(uint64_t))))
+	*ram = NULL;
+	if (!value)
+		return true;
+	if (!(value & 1) || gpa % alignment)
+		return false;
+	*ram = gmem_ptr(&v->machine->mem, gpa, bytes);
+	return *ram;
+}
+
+static bool set_lazy_word(struct vcpu *v, uint64_t value)
+{
+	void *word;
+
+	if (!split(v, value, sizeof(uint64_t), sizeof(uint64_t), &word))
 		return false;
 	v->lazy_word = value;
 	return true;
 }
 
+static bool set_state(struct vcpu *v, uint64_t value)
+{
+	void *ram;
+
+	if (!split(v, value, sizeof(*v->state), sizeof(*v->state), &ram))
+		return false;
+	v->state = ram;
+	v->state_msr = value;
+	if (v->state)
+		__atomic_store_n(&v->state->flushes, v->flushes, __ATOMIC_RELEASE);
+	return true;
+}
+
+static bool set_ring(struct vcpu *v, uint64_t value)
+{
+	struct ring_service *rings = &v->machine->rings;
+	void *ram;
+
+	if (!split(v, value, PAGE_BYTES, sizeof(struct hf_ring), &ram))
+		return false;
+	pthread_mutex_lock(&rings->lock); /* for a pass at most, and no pass waits for a vCPU */
+	ring_attach(&rings->set, v->index, ram);
+	pthread_mutex_unlock(&rings->lock);
+	v->ring_msr = value;
+	return true;
+}
+
+static bool set_msr(struct vcpu *v, uint32_t index, uint64_t value)
+{
+	switch (index) {
+	case HF_MSR_HYPERCALL_PAGE:
+		return set_hypercall_page(v, value);
+	case HF_MSR_LAZY_WORD:
+		return set_lazy_word(v, value);
+	case HF_MSR_STATE:
+		return set_state(v, value);
+	case HF_MSR_RING:
+		return set_ring(v, value);
+	default:
+		return false;
+	}
+}
+
+static bool get_msr(const struct vcpu *v, uint32_t index, uint64_t *value)
+{
+	switch (index) {
+	case HF_MSR_HYPERCALL_PAGE:
+		*value = atomic_load(&v->machine->hypercall_page);
+		return true;
+	case HF_MSR_LAZY_WORD:
+		*value = v->lazy_word;
+		return true;
+	case HF_MSR_STATE:
+		*value = v->state_msr;
+		return true;
+	case HF_MSR_RING:
+		*value = v->ring_msr;
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* run->msr.error makes it #GP. */
 int service_wrmsr(struct vcpu *v)
 {
-	uint32_t index = v->run->msr.index;
-	uint64_t value = v->run->msr.data;
-	bool ok = offered(v->machine) &&
-		  ((index == HF_MSR_HYPERCALL_PAGE && set_hypercall_page(v, value)) ||
-		   (index == HF_MSR_LAZY_WORD && set_lazy_word(v, value)));
-
-	v->run->msr.error = !ok;
+	v->run->msr.error =
+		!offered(v->machine) || !set_msr(v, v->run->msr.index, v->run->msr.data);
 	return 0;
 }
 
 int service_rdmsr(struct vcpu *v)
 {
-	uint32_t index = v->run->msr.index;
+	uint64_t value = 0;
 
-	v->run->msr.error = !offered(v->machine) ||
-			    (index != HF_MSR_HYPERCALL_PAGE && index != HF_MSR_LAZY_WORD);
-	v->run->msr.data =
-		index == HF_MSR_LAZY_WORD ? v->lazy_word : atomic_load(&v->machine->hypercall_page);
+	v->run->msr.error = !offered(v->machine) || !get_msr(v, v->run->msr.index, &value);
+	v->run->msr.data = value;
 	return 0;
 }

@@ -12,13 +12,16 @@
 /* The port behind the hypercall page; guests learn it from the page's code only. */
 #define SERVICE_PORT 0x9cu
 
+/* A 32-bit OUT rings the doorbell, inside KVM; guests learn it from CPUID. */
+#define DOORBELL_PORT 0x98u
+
 /* A 32-bit OUT to SERVICE_PORT. */
 int service_hyperflush(struct vcpu *v);
 
 /* KVM_EXIT_XEN, type KVM_EXIT_XEN_HCALL. */
 int service_xen(struct vcpu *v);
 
-/* KVM_EXIT_X86_WRMSR and KVM_EXIT_X86_RDMSR of HF_MSR_HYPERCALL_PAGE and HF_MSR_LAZY_WORD. */
+/* KVM_EXIT_X86_WRMSR and KVM_EXIT_X86_RDMSR of the HF_MSR_*. */
 int service_wrmsr(struct vcpu *v);
 int service_rdmsr(struct vcpu *v);
 

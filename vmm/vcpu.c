@@ -15,6 +15,7 @@
 #include "detach.h"
 #include "exit.h"
 #include "machine.h"
+#include "shared/hyperflush_abi.h"
 
 #define STACK_BYTES \
 	(256u << 10) /* holds a request, a page and the kernel's signal frame with AVX-512 */
@@ -178,6 +179,20 @@ static int waits_for_init(struct vcpu *v)
 	return machine_ioctl(v->machine, v->fd, KVM_GET_SREGS, &v->run->s.regs.sregs);
 }
 
+/* Before the next guest instruction: whoever sees the count knows what they all are after. */
+static void say_flushed(struct vcpu *v)
+{
+	v->flushes++;
+	if (v->state)
+		__atomic_store_n(&v->state->flushes, v->flushes, __ATOMIC_RELEASE);
+}
+
+static void say_in_run(struct vcpu *v, uint32_t in_run)
+{
+	if (v->state)
+		__atomic_store_n(&v->state->in_run, in_run, __ATOMIC_RELEASE);
+}
+
 /*
  * Makes KVM flush this vCPU's TLB before its next guest instruction: a change
  * of CR4.PGE flushes everything, globals and all PCIDs (SDM vol 3A 4.10.4.1).
@@ -207,6 +222,7 @@ static int vcpu_flush_tlb(struct vcpu *v)
 	if (r)
 		return r;
 	v->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	say_flushed(v);
 	return 0;
 }
 
@@ -290,8 +306,10 @@ static int run_once(struct vcpu *v)
 		flush_leave(v->flush);
 		return r;
 	}
+	say_in_run(v, 1);
 	r = ioctl(v->fd, KVM_RUN, NULL);
 	int err = errno;
+	say_in_run(v, 0);
 	flush_leave(v->flush);
 	v->run->immediate_exit = 0;
 	v->exit_pending = !r;

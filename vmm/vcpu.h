@@ -20,6 +20,7 @@
 struct machine;
 struct flush_target;
 struct detach_slot;
+struct hf_vcpu_state;
 
 /* X(name, "what is counted"), per vCPU; written by its own thread, read by any. */
 #define VCPU_COUNTERS(X)                                       \
@@ -45,7 +46,11 @@ struct vcpu {
 	struct kvm_run *run;
 	struct flush_target *flush;
 	struct detach_slot *detach;
-	uint64_t lazy_word; /* HF_MSR_LAZY_WORD; its own thread only */
+	uint64_t lazy_word;	     /* HF_MSR_LAZY_WORD; its own thread only, as the next four */
+	uint64_t state_msr;	     /* HF_MSR_STATE */
+	uint64_t ring_msr;	     /* HF_MSR_RING */
+	struct hf_vcpu_state *state; /* in guest memory, or NULL */
+	uint64_t flushes;	     /* done for this vCPU */
 	pthread_t thread;
 	bool has_thread;
 	bool initialised;  /* known to have left wait-for-INIT; its own thread only */

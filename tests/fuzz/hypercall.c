@@ -319,10 +319,19 @@ static void expect_page(uint64_t gpa)
 	gmem_write(&expected, gpa, page, sizeof(page));
 }
 
+/* The MSRs of the calls, and one that is nobody's. */
+static uint32_t take_msr(struct input *in)
+{
+	static const uint32_t msrs[] = { HF_MSR_HYPERCALL_PAGE, HF_MSR_LAZY_WORD,
+					 HF_MSR_HYPERCALL_PAGE + HF_MSR_COUNT };
+
+	return msrs[take8(in) % 3];
+}
+
 static void step_wrmsr(struct input *in)
 {
 	struct vcpu *v = caller(in);
-	uint32_t index = HF_MSR_HYPERCALL_PAGE + take8(in) % 3;
+	uint32_t index = take_msr(in);
 	uint64_t value = take_gpa(in, &machine.mem);
 	bool good = machine_offers(&machine, HF_BACKEND_HYPERFLUSH) &&
 		    reference_msr(&machine.mem, index, value);
@@ -347,7 +356,7 @@ static void step_wrmsr(struct input *in)
 static void step_rdmsr(struct input *in)
 {
 	struct vcpu *v = caller(in);
-	uint32_t index = HF_MSR_HYPERCALL_PAGE + take8(in) % 3;
+	uint32_t index = take_msr(in);
 	bool good = machine_offers(&machine, HF_BACKEND_HYPERFLUSH) && index <= HF_MSR_LAZY_WORD;
 
 	v->run->exit_reason = KVM_EXIT_X86_RDMSR;

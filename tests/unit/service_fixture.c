@@ -49,6 +49,9 @@ int service_setup(void **state)
 	machine.flush = (struct flush_service){ .count = VCPUS, .ops = &ops, .ctx = &machine };
 	machine.flush.targets = zeroed_lines(VCPUS * sizeof(struct flush_target));
 	machine.detach_slots = zeroed_lines(VCPUS * sizeof(struct detach_slot));
+	machine.rings.set = (struct ring_set){ .rings = test_calloc(VCPUS, sizeof(struct ring)),
+					       .count = VCPUS };
+	pthread_mutex_init(&machine.rings.lock, NULL);
 	if (gmem_create(&machine.mem, RAM_BYTES))
 		return -1;
 	for (unsigned i = 0; i < VCPUS; i++)
@@ -68,6 +71,7 @@ int service_teardown(void **state)
 	(void)state;
 	for (unsigned i = 0; i < VCPUS; i++)
 		test_free(machine.vcpus[i].run);
+	test_free(machine.rings.set.rings);
 	gmem_destroy(&machine.mem);
 	free(machine.flush.targets);
 	free(machine.detach_slots);

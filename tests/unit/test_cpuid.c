@@ -10,6 +10,7 @@
 #include "shared/kvm_abi.h"
 #include "shared/xen_abi.h"
 #include "vmm/cpuid.h"
+#include "vmm/service.h"
 
 #define BIT(backend)   (1u << HF_BACKEND_##backend)
 #define HYPERVISOR     0x40000000u
@@ -184,13 +185,15 @@ static void hyperflush_leaves(void **state)
 	const struct kvm_cpuid_entry2 *f = leaf(base + HF_CPUID_FEATURES, 0);
 
 	assert_int_equal(f->eax, HF_VERSION);
-	assert_int_equal(f->ebx, HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH);
+	assert_int_equal(f->ebx, HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH |
+					 HF_FEATURE_STATE | HF_FEATURE_RING);
 	assert_int_equal(f->ecx, HF_MSR_HYPERCALL_PAGE);
 	const struct kvm_cpuid_entry2 *limits = leaf(base + HF_CPUID_LIMITS, 0);
 
 	assert_int_equal(limits->eax, HF_MAX_VCPUS);
 	assert_int_equal(limits->ebx, HF_MAX_RANGES);
 	assert_int_equal(limits->ecx, HF_MAX_REQUEST_BYTES);
+	assert_int_equal(limits->edx, DOORBELL_PORT);
 }
 
 static void lowering_is_said_only_when_offered(void **state)
@@ -204,7 +207,7 @@ static void lowering_is_said_only_when_offered(void **state)
 	base = find_interface(HF_SIGNATURE);
 	assert_int_equal(leaf(base + HF_CPUID_FEATURES, 0)->ebx,
 			 HF_FEATURE_FLUSH | HF_FEATURE_FENCE | HF_FEATURE_DETACH |
-				 HF_FEATURE_LOWER_HYPERV);
+				 HF_FEATURE_STATE | HF_FEATURE_RING | HF_FEATURE_LOWER_HYPERV);
 }
 
 static void hyperv_leaves(void **state)

@@ -21,6 +21,7 @@
 
 #define RAM_BYTES (1u << 20)
 #define WORD	  0x4008u
+#define STATE	  0x5040u
 #define FROM	  0x10000u
 #define TO	  0x20000u
 #define CR4	  0x6a0u /* PGE set */
@@ -576,6 +577,40 @@ static void not_initialised(void **state)
 	assert_int_equal(fake.entries, 2);
 }
 
+static struct hf_vcpu_state *state_page(void)
+{
+	return gmem_ptr(&machine.mem, STATE, sizeof(struct hf_vcpu_state));
+}
+
+static enum run_end looks_at_its_state(unsigned entry)
+{
+	EXPECT(state_page()->in_run == 1);
+	EXPECT(state_page()->flushes == fake.flushes);
+	if (entry == 0)
+		flush_post(&machine.flush, 0);
+	if (entry == 2)
+		stop();
+	return entry == 1 ? EXITS : KICKED;
+}
+
+static void not_in_run_at_an_exit(void)
+{
+	EXPECT(state_page()->in_run == 0);
+	EXPECT(state_page()->flushes == 1);
+}
+
+/* M-STATE-2, M-STATE-3 */
+static void state_is_written(void **unused)
+{
+	(void)unused;
+	vcpu.state = state_page();
+	at_exit = not_in_run_at_an_exit;
+	run(looks_at_its_state);
+	assert_int_equal(fake.flushes, 1);
+	assert_int_equal(state_page()->in_run, 0);
+	assert_int_equal(vcpu.flushes, 1);
+}
+
 static enum run_end meets_a_failing_host(unsigned entry)
 {
 	EXPECT(entry == 0);
@@ -591,6 +626,7 @@ static void failing_host(void **state)
 	run(meets_a_failing_host);
 	assert_int_equal(machine.status, RUN_HOST_ERROR);
 	assert_int_equal(fake.runs, 1);
+	assert_int_equal(vcpu.flushes, 0);
 	if (atomic_load(&slot->state) != DETACH_KEPT)
 		fail_msg("moved, though CR3 could not be written");
 }
@@ -612,6 +648,7 @@ int main(void)
 		TEST(other_root_stays),
 		TEST(no_lazy_word),
 		TEST(not_initialised),
+		TEST(state_is_written),
 		TEST(failing_host),
 	};
 

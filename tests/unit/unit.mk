@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Hosted unit tests: each module's own test, built for each set of sanitizers it is listed under.
-# asan: addresses and undefined behaviour. tsan: races. model: vmm/flush.c and vmm/detach.c on the explorer's atomics.
+# asan: addresses and undefined behaviour. tsan: races. model: vmm/flush.c, ring.c and detach.c on the explorer's atomics.
 
 unit_dir := $(BUILD)/tests/unit/$(notdir $(firstword $(CC)))
 
@@ -8,13 +8,13 @@ unit_flags_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
-unit_asan  := hypercall hypercall_detach flush flush_threads detach detach_threads elf gmem cpuid acpi serial console \
-	      result report placement stopper harness service service_detach vcpu backend caveat plan
-unit_tsan  := flush_threads detach_threads console
-unit_model := flush_model detach_model
+unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads doorbell detach detach_threads elf gmem cpuid acpi serial console \
+	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan
+unit_tsan  := flush_threads ring_threads detach_threads console
+unit_model := flush_model ring_model detach_model
 
 # The sources a test is linked with, besides its own.
-unit_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/gmem.c tests/unit/fake_kvm.c \
+unit_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.c vmm/gmem.c tests/unit/fake_kvm.c \
 		tests/unit/service_fixture.c
 
 unit_of_hypercall        := vmm/hypercall.c
@@ -22,6 +22,10 @@ unit_of_hypercall_detach := vmm/hypercall.c
 unit_of_flush            := vmm/flush.c vmm/hypercall.c
 unit_of_flush_threads    := vmm/flush.c vmm/hypercall.c
 unit_of_flush_model      := vmm/flush.c tests/unit/explorer.c
+unit_of_ring             := vmm/ring.c vmm/flush.c vmm/hypercall.c
+unit_of_ring_threads     := vmm/ring.c vmm/flush.c vmm/hypercall.c
+unit_of_ring_model       := vmm/ring.c vmm/flush.c vmm/hypercall.c tests/unit/explorer.c
+unit_of_doorbell         := vmm/doorbell.c
 unit_of_detach           := vmm/detach.c vmm/flush.c vmm/hypercall.c
 unit_of_detach_threads   := vmm/detach.c vmm/flush.c
 unit_of_detach_model     := vmm/detach.c vmm/flush.c tests/unit/explorer.c
@@ -38,12 +42,13 @@ unit_of_stopper          := vmm/stopper.c vmm/gmem.c tests/unit/fake_kvm.c
 unit_of_harness          := vmm/harness.c vmm/placement.c vmm/stopper.c vmm/gmem.c tests/unit/fake_kvm.c
 unit_of_service          := $(unit_service)
 unit_of_service_detach   := $(unit_service)
+unit_of_service_ring     := $(unit_service)
 unit_of_vcpu             := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_backend          := vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_caveat           := vmm/caveat.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_plan             := vmm/plan.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 
-unit_libs := -lcmocka -ljansson -pthread
+unit_libs := -lcmocka -ljansson -luring -pthread
 
 # $(1) set, $(2) test
 define unit_binary
@@ -64,29 +69,31 @@ $(foreach set,asan tsan model,$(eval $(call unit_set,$(set))))
 
 unit_explored := -include tests/unit/atomics.h
 unit_fake_kvm := -Dioctl=fake_ioctl
-$(unit_dir)/model/vmm/flush.o $(unit_dir)/model/vmm/detach.o: unit_flags_model += $(unit_explored)
+$(addprefix $(unit_dir)/model/vmm/,flush.o ring.o detach.o): unit_flags_model += $(unit_explored)
 $(unit_dir)/asan/vmm/vcpu.o: unit_flags_asan += $(unit_fake_kvm)
 
-# Each patch in mutants/X/ breaks vmm/X.c in one place. $(1) X, $(2) set, $(3) test of that set that must fail
-# with it, $(4) flags. The original's object stands for the headers.
+# Each patch in mutants/X/ breaks vmm/Y.c in one place. $(1) X, $(2) set, $(3) test of that set that must fail
+# with it, $(4) Y, $(5) flags. The original's object stands for the headers.
 define unit_mutants_of
 unit_mutants_$(1) := $(patsubst tests/unit/mutants/%.patch,$(unit_dir)/mutants/%,$(wildcard tests/unit/mutants/$(1)/*.patch))
 unit_mutants += $$(unit_mutants_$(1))
 
-$(unit_dir)/mutants/$(1)/%.c: tests/unit/mutants/$(1)/%.patch vmm/$(1).c
+$(unit_dir)/mutants/$(1)/%.c: tests/unit/mutants/$(1)/%.patch vmm/$(4).c
 	@mkdir -p $$(@D)
-	patch --silent --fuzz=0 --output=$$@ vmm/$(1).c $$<
+	patch --silent --fuzz=0 --output=$$@ vmm/$(4).c $$<
 
-$(unit_dir)/mutants/$(1)/%.o: $(unit_dir)/mutants/$(1)/%.c $(unit_dir)/$(2)/vmm/$(1).o
-	$$(CC) -std=gnu17 -w $(unit_flags_$(2)) $(4) -I. -Ivmm -c $$< -o $$@
+$(unit_dir)/mutants/$(1)/%.o: $(unit_dir)/mutants/$(1)/%.c $(unit_dir)/$(2)/vmm/$(4).o
+	$$(CC) -std=gnu17 -w $(unit_flags_$(2)) $(5) -I. -Ivmm -c $$< -o $$@
 
-$$(unit_mutants_$(1)): %: %.o $(filter-out %/vmm/$(1).o,$(addprefix $(unit_dir)/$(2)/,tests/unit/test_$(3).o $(unit_of_$(3):.c=.o)))
+$$(unit_mutants_$(1)): %: %.o $(filter-out %/vmm/$(4).o,$(addprefix $(unit_dir)/$(2)/,tests/unit/test_$(3).o $(unit_of_$(3):.c=.o)))
 	$$(CC) $(unit_flags_$(2)) $$^ $$(unit_libs) -o $$@
 endef
 
-$(eval $(call unit_mutants_of,flush,model,flush_model,$(unit_explored)))
-$(eval $(call unit_mutants_of,detach,model,detach_model,$(unit_explored)))
-$(eval $(call unit_mutants_of,vcpu,asan,vcpu,$(unit_fake_kvm)))
+$(eval $(call unit_mutants_of,flush,model,flush_model,flush,$(unit_explored)))
+$(eval $(call unit_mutants_of,detach,model,detach_model,detach,$(unit_explored)))
+$(eval $(call unit_mutants_of,ring,asan,ring,ring))
+$(eval $(call unit_mutants_of,ring_order,model,ring_model,ring,$(unit_explored)))
+$(eval $(call unit_mutants_of,vcpu,asan,vcpu,vcpu,$(unit_fake_kvm)))
 
 .SECONDARY: $(addsuffix .c,$(unit_mutants)) $(addsuffix .o,$(unit_mutants))
 

@@ -8,9 +8,9 @@ unit_flags_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
-unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads doorbell detach detach_threads elf gmem cpuid acpi serial console \
+unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
 	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan
-unit_tsan  := flush_threads ring_threads detach_threads console
+unit_tsan  := flush_threads ring_threads ring_service detach_threads console
 unit_model := flush_model ring_model detach_model
 
 # The sources a test is linked with, besides its own.
@@ -25,6 +25,7 @@ unit_of_flush_model      := vmm/flush.c tests/unit/explorer.c
 unit_of_ring             := vmm/ring.c vmm/flush.c vmm/hypercall.c
 unit_of_ring_threads     := vmm/ring.c vmm/flush.c vmm/hypercall.c
 unit_of_ring_model       := vmm/ring.c vmm/flush.c vmm/hypercall.c tests/unit/explorer.c
+unit_of_ring_service     := vmm/ring_service.c vmm/ring.c vmm/doorbell.c vmm/flush.c vmm/hypercall.c
 unit_of_doorbell         := vmm/doorbell.c
 unit_of_detach           := vmm/detach.c vmm/flush.c vmm/hypercall.c
 unit_of_detach_threads   := vmm/detach.c vmm/flush.c

@@ -12,8 +12,10 @@ int suite_mm_boot(void);     /* "mm-boot": self-test of what guest/mm stands on 
 int suite_panic(void);	     /* "panic": panics on purpose, to show the dump */
 int suite_flush(void);	     /* "flush": guest/conform */
 int suite_mm(void);	     /* "mm": guest/stress */
+int suite_ring(void);	     /* "ring": guest/conform */
 int suite_user(void);	     /* "user": guest/user */
 int suite_bench_mm(void);    /* "bench-mm": guest/bench */
 int suite_bench_flush(void); /* "bench-flush": guest/bench */
+int suite_bench_ring(void);  /* "bench-ring": guest/bench */
 
 #endif

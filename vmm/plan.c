@@ -37,6 +37,7 @@ static const struct plan_suite suites[] = {
 	  { [HF_BACKEND_IPI] = "munmap,vmap,fence",
 	    [HF_BACKEND_HYPERV] = "gup,exit,munmap,vmap,fence",
 	    [HF_BACKEND_HYPERFLUSH] = "detach,munmap,vmap,fence" } },
+	{ "ring", { 3 }, { 3 }, { [HF_BACKEND_IPI] = "ipi", [HF_BACKEND_HYPERFLUSH] = "ring" } },
 };
 
 #define FULL_SAMPLES  200u
@@ -45,8 +46,8 @@ static const struct plan_suite suites[] = {
 static const char usage[] =
 	"usage: hyperflush bench [OPTION]... KERNEL\n"
 	"Measures what a cross-vCPU TLB flush costs with each backend, or what\n"
-	"memory management without IPIs costs by scheme.\n"
-	"  --suite NAME      flush (default) or mm\n"
+	"memory management without IPIs costs by scheme, or flushes through the ring.\n"
+	"  --suite NAME      flush (default), mm or ring\n"
 	"  --backends LIST   comma-separated; default: all that the suite is for\n"
 	"  --targets LIST    flush: numbers of target vCPUs; default 1,3,7,15,31,63\n"
 	"  --samples N       of a case; default 200\n"

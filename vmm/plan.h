@@ -31,7 +31,7 @@ struct plan {
  */
 int plan_parse(struct plan *plan, int argc, char **argv);
 
-/* "flush" or "mm": also the name of the files; the guest's suite is bench-NAME. */
+/* "flush", "mm" or "ring": also the name of the files; the guest's suite is bench-NAME. */
 const char *plan_suite_name(const struct plan *plan);
 
 unsigned plan_guest_count(const struct plan *plan);

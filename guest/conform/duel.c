@@ -15,6 +15,7 @@ struct duellist {
 struct duel {
 	struct arena *arena;
 	u64 rounds;
+	duel_flush *flush;
 	struct duellist side[2];
 };
 
@@ -59,7 +60,7 @@ static void fight(struct duel *d, u32 self)
 	for (u64 g = 1; g <= d->rounds; g++) {
 		arena_stamp(d->arena, self, g);
 		arena_map(d->arena, !self, self, g, 0);
-		flush_tlb(&req);
+		d->flush(&req);
 		__atomic_store_n(&d->side[self].published, g,
 				 __ATOMIC_RELEASE); /* pairs with judge() */
 		judge_until_acknowledged(d, self, g);
@@ -77,9 +78,9 @@ static void second(void *arg)
 	fight(arg, 1);
 }
 
-struct readers_outcome duel(struct arena *arena, u64 rounds)
+struct readers_outcome duel(struct arena *arena, u64 rounds, duel_flush *flush)
 {
-	struct duel d = { .arena = arena, .rounds = rounds };
+	struct duel d = { .arena = arena, .rounds = rounds, .flush = flush };
 
 	for (u32 i = 0; i < 2; i++) {
 		arena_stamp(arena, i, 0);

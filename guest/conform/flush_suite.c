@@ -189,7 +189,7 @@ static void check_sparse(struct suite *s)
 /* M-FLUSH-12 */
 static void check_duel(struct suite *s)
 {
-	struct readers_outcome out = duel(s->readers->arena, s->rounds);
+	struct readers_outcome out = duel(s->readers->arena, s->rounds, flush_tlb);
 
 	verdict("two initiators", spinning(s), 2, 2 * s->rounds, &out);
 }

@@ -27,4 +27,11 @@ enum target_state {
 void verdict(const char *name, enum target_state state, u32 targets, u64 expected,
 	     const struct readers_outcome *out);
 
+/*
+ * The same for a check that leaves the flush out on purpose, whatever the backend: it must show
+ * stale reads where a check with `none` must.
+ */
+void verdict_control(const char *name, enum target_state state, u64 expected,
+		     const struct readers_outcome *out);
+
 #endif

@@ -4,6 +4,7 @@
 #define GUEST_FLUSH_BACKEND_H
 
 #include "guest/flush/flush.h"
+#include "shared/hyperflush_abi.h"
 #include "shared/kvm_abi.h"
 
 #define FLUSH_INPUT_BYTES 2048u
@@ -13,6 +14,7 @@ struct flush_cpu {
 	_Alignas(FLUSH_INPUT_BYTES)
 		u8 input[FLUSH_INPUT_BYTES]; /* its own hypercall requests; preemption off */
 	_Alignas(64) struct kvm_pv_steal_time steal;
+	_Alignas(64) struct hf_vcpu_state state; /* hyperflush: the host writes it */
 	/* ipi: bit i: CPU i wants this CPU to carry out flush_cpu(i)->request. */
 	_Alignas(64) u64 inbox[CPUMASK_WORDS];
 	_Alignas(64) const struct flush_request *request; /* what this CPU asked of others */
@@ -27,6 +29,12 @@ struct flush_cpu *flush_cpu(unsigned cpu);
 
 /* Sends VECTOR_FLUSH to `remote` in x2APIC cluster mode and waits until each has acknowledged. */
 void flush_by_ipi(const struct flush_request *req, const struct cpumask *remote);
+
+/*
+ * hyperflush: builds a `flush` request for `remote` in this CPU's input page. Its length in bytes.
+ * Preemption is off.
+ */
+u64 hyperflush_request(const struct flush_request *req, const struct cpumask *remote);
 
 /* Base of the hypervisor leaves with this 12-byte signature, or 0. */
 u32 hypervisor_base(const char *signature);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hyperflush ABI's flush, fence and detach, and `lowered`: the same ABI where
- * the VMM says that KVM serves plain flushes faster as Hyper-V calls.
+ * The hyperflush ABI's flush, fence and detach (ring.c has its ring), and `lowered`: the same ABI
+ * where the VMM says that KVM serves plain flushes faster as Hyper-V calls.
  */
 #include "guest/cpu/msr.h"
 #include "guest/cpu/percpu.h"
 #include "guest/flush/backend.h"
+#include "guest/flush/ring.h"
 #include "guest/lib/print.h"
 #include "guest/mm/page.h"
 #include "shared/hyperflush_abi.h"
@@ -43,9 +44,15 @@ static void init(void)
 	      hypercall_page_hyperflush() | 1);
 }
 
-/* The host may swap this CPU's root word from now on; mm_cpu.h. */
+/* The host may write this CPU's words from now on; of the root word: mm_cpu.h. */
 static void init_cpu(void)
 {
+	u32 base = hypervisor_base(HF_SIGNATURE);
+
+	if (offered & HF_FEATURE_STATE)
+		wrmsr(HF_MSR_STATE, virt_to_phys(&flush_cpu(cpu_id())->state) | 1);
+	if (offered & HF_FEATURE_RING)
+		ring_init_cpu((u16)cpuid(base + HF_CPUID_LIMITS, 0).edx);
 	if (offered & HF_FEATURE_DETACH)
 		wrmsr(HF_MSR_LAZY_WORD, virt_to_phys(&this_mm_cpu()->root_word) | 1);
 }
@@ -94,7 +101,7 @@ static void call(u64 nr, const char *name, const u8 *end)
 	me->counters.hypercalls++;
 }
 
-static void flush(const struct flush_request *req, const struct cpumask *remote)
+u64 hyperflush_request(const struct flush_request *req, const struct cpumask *remote)
 {
 	struct flush_cpu *me = flush_cpu(cpu_id());
 	struct hf_flush *head = (void *)me->input;
@@ -107,7 +114,14 @@ static void flush(const struct flush_request *req, const struct cpumask *remote)
 	};
 	head->bank_mask = build_banks(remote, &end);
 	build_ranges(req, &end);
-	call(HF_CALL_FLUSH, "flush", end);
+	return (u64)(end - me->input);
+}
+
+static void flush(const struct flush_request *req, const struct cpumask *remote)
+{
+	u64 length = hyperflush_request(req, remote);
+
+	call(HF_CALL_FLUSH, "flush", flush_cpu(cpu_id())->input + length);
 }
 
 static bool fence(const struct cpumask *remote)

@@ -69,6 +69,21 @@ static void choices(void **state)
 	assert_int_equal(p.target_count, PLAN_MAX_TARGET_COUNTS);
 }
 
+static void ring(void **state)
+{
+	struct plan p;
+
+	(void)state;
+	assert_s64(parse(&p, "--suite ring k"), -1);
+	assert_string_equal(plan_suite_name(&p), "ring");
+	assert_int_equal(plan_guest_count(&p), 2);
+	assert_int_equal(plan_guest(&p, 0).backend, HF_BACKEND_IPI);
+	assert_string_equal(plan_guest(&p, 0).cases, "ipi");
+	assert_int_equal(plan_guest(&p, 1).backend, HF_BACKEND_HYPERFLUSH);
+	assert_string_equal(plan_guest(&p, 1).cases, "ring");
+	assert_int_equal(plan_guest(&p, 1).targets, 3);
+}
+
 static void mistakes(void **state)
 {
 	static const char *const lines[] = {
@@ -100,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(choices),
+		cmocka_unit_test(ring),
 		cmocka_unit_test(mistakes),
 	};
 

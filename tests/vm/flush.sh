@@ -14,6 +14,11 @@ if grep -qx '[N0]' /sys/module/kvm_amd/parameters/avic /sys/module/kvm_intel/par
 	suite="$suite apicv=0"
 fi
 
+ring_runs() {
+	run_guest "$where: ring, 4 vCPUs" 4 hyperflush "$(echo "$suite" | sed 's/suite=flush/suite=ring/')"
+	run_guest "$where: ring beside Hyper-V calls, 4 vCPUs" 4 lowered "$(echo "$suite" | sed 's/suite=flush/suite=ring/') rounds=20"
+}
+
 flush_matrix() {
 	for b in none kick ipi kvm hyperv xen hyperflush lowered; do
 		run_guest "$where: $b, 4 vCPUs" 4 "$b" "$suite"

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest/flush/ring.h"
+
+#include "guest/cpu/msr.h"
+#include "guest/cpu/percpu.h"
+#include "guest/flush/backend.h"
+#include "guest/lib/print.h"
+#include "guest/lib/string.h"
+#include "guest/mm/page.h"
+#include "guest/sched/thread.h"
+#include "shared/hyperflush_abi.h"
+
+/* The posting CPU alone writes it, with preemption off; others read `posted`. */
+struct poster {
+	struct hf_ring *ring; /* a page of its own; NULL: the host has none */
+	u64 posted;	      /* so many; the ring's tail is its lower half */
+	u64 judged;	      /* of them: their status has been looked at */
+};
+
+static struct {
+	u16 doorbell;
+	struct poster cpu[GUEST_MAX_CPUS];
+} rings;
+
+void ring_init_cpu(u16 doorbell)
+{
+	paddr_t page = page_alloc_zeroed();
+
+	if (page == PADDR_NONE)
+		panic("ring: no memory");
+	rings.doorbell = doorbell;
+	rings.cpu[cpu_id()].ring = phys_to_virt(page);
+	wrmsr(HF_MSR_RING, page | 1);
+}
+
+bool ring_available(void)
+{
+	return rings.cpu[cpu_id()].ring;
+}
+
+/* Posts of that CPU which are complete. */
+static u64 completed(u32 cpu)
+{
+	const struct poster *p = &rings.cpu[cpu];
+	/* Acquire: pairs with the host's store; the flush, and the statuses. */
+	u32 index = __atomic_load_n(&p->ring->completed, __ATOMIC_ACQUIRE);
+	u64 posted = __atomic_load_n(&p->posted, __ATOMIC_RELAXED);
+
+	/* The ring holds less than 2^32 entries: the difference tells the upper half. */
+	return posted - ((u32)posted - index);
+}
+
+/* A refused request has flushed nobody, and nobody else would notice. */
+static void judge(struct poster *p)
+{
+	for (u64 end = completed(cpu_id()); p->judged < end; p->judged++) {
+		s32 status = p->ring->entry[p->judged % HF_RING_ENTRIES].status;
+
+		if (status)
+			panic("ring: entry %lu refused: %d", p->judged, status);
+	}
+}
+
+static void check(const struct hf_ring *ring)
+{
+	s32 error = __atomic_load_n(&ring->error, __ATOMIC_RELAXED);
+
+	if (error)
+		panic("ring: stopped by the host: %d", error);
+}
+
+/* A request that does not fit is widened: everything, of all other CPUs. */
+static void fill(struct hf_ring_entry *entry, const struct flush_request *req,
+		 const struct cpumask *remote)
+{
+	const u8 *input = flush_cpu(cpu_id())->input;
+	u64 length = hyperflush_request(req, remote);
+
+	if (length > sizeof(entry->request)) {
+		*(struct hf_flush *)(void *)entry->request =
+			(struct hf_flush){ .set_kind = HF_SET_ALL_BUT_SELF };
+		length = sizeof(struct hf_flush);
+	} else {
+		memcpy(entry->request, input, length);
+	}
+	entry->length = (u32)length;
+}
+
+static void wait_for_room(struct poster *p)
+{
+	u64 oldest = p->posted + 1 - HF_RING_ENTRIES;
+
+	if (p->posted >= HF_RING_ENTRIES && !ring_done(cpu_id(), oldest))
+		ring_wait(cpu_id(), oldest);
+	judge(p);
+}
+
+u64 ring_post(const struct flush_request *req)
+{
+	struct poster *p = &rings.cpu[cpu_id()];
+	struct cpumask remote = req->targets;
+
+	ASSERT(!(req->flags & FLUSH_STRONG));
+	preempt_disable();
+	wait_for_room(p);
+	if (cpumask_test(&remote, cpu_id())) {
+		cpumask_clear(&remote, cpu_id());
+		flush_tlb_local(req);
+	}
+	fill(&p->ring->entry[p->posted % HF_RING_ENTRIES], req, &remote);
+	u64 ticket = p->posted + 1;
+
+	__atomic_store_n(&p->posted, ticket, __ATOMIC_RELAXED);
+	/* Release: pairs with the host's look; the entry, and the page tables. */
+	__atomic_store_n(&p->ring->tail, (u32)ticket, __ATOMIC_RELEASE);
+	preempt_enable();
+	return ticket;
+}
+
+bool ring_idle(void)
+{
+	return __atomic_load_n(&rings.cpu[cpu_id()].ring->need_doorbell, __ATOMIC_RELAXED);
+}
+
+void ring_submit(void)
+{
+	/*
+	 * Dekker: tail before need_doorbell; pairs with the host's barrier when it goes to
+	 * sleep. It looks at all rings, so one that needs the doorbell speaks for all.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (ring_idle())
+		outl(rings.doorbell, 0);
+}
+
+bool ring_done(u32 cpu, u64 ticket)
+{
+	return completed(cpu) >= ticket;
+}
+
+void ring_wait(u32 cpu, u64 ticket)
+{
+	u32 polls = 0;
+
+	if (ring_done(cpu, ticket))
+		return;
+	ring_submit();
+	while (!ring_done(cpu, ticket)) {
+		check(rings.cpu[cpu].ring);
+		cpu_poll(&polls);
+	}
+}

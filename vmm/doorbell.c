@@ -100,13 +100,13 @@ int doorbell_wait(struct doorbell *d)
 	eventfd_t rings;
 
 	/* One completion may stand for several rings, and come when they have been read. */
-	while (eventfd_read(d->fd, &rings)) {
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
+	do {
 		int err = turn(d);
 
 		if (err)
 			return err;
-	}
-	return 0;
+		if (!eventfd_read(d->fd, &rings))
+			return 0;
+	} while (errno == EAGAIN || errno == EINTR);
+	return -errno;
 }

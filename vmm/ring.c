@@ -52,7 +52,7 @@ static int64_t judge(const struct hf_ring_entry *own, unsigned vcpu, unsigned vc
 		return err;
 	if (plan.strong)
 		return HF_EFLAGS; /* it waits, and would hold up everybody */
-	for (unsigned b = 0; b < HF_MAX_BANKS; b++)
+	for (unsigned b = 0; b * HF_BANK_BITS < vcpus; b++)
 		merged->bank[b] |= plan.targets.bank[b];
 	return HF_OK;
 }

@@ -2,11 +2,13 @@
 /*
  * Suite `bench-ring`, case "32 pending": 4 CPUs flush all others 8 times each.
  *
- *   ring  all of it is posted, then one doorbell, then a wait until all is done
- *   ipi   32 calls of flush_tlb()
+ *   ring          all of it is posted, then one doorbell, then a wait until all is done
+ *   ipi           32 calls of flush_tlb(), one CPU after the other
+ *   ipi-together  the same, three of the CPUs at the same time: requests of several
+ *                 initiators meet in one interrupt
  *
- * Timed from the first post to the last completion. Ticks are stopped; who has nothing to do spins.
- * Command line: backend=NAME, samples=N, cases=ring,ipi.
+ * Timed from the first post or call to the end of the last. Ticks are stopped; who has nothing to
+ * do spins. Command line: backend=NAME, samples=N, cases=ring,ipi.
  */
 #include "guest/bench/recorder.h"
 #include "guest/conform/bring_up.h"
@@ -57,16 +59,34 @@ static u64 post_others(void *arg)
 	return ticket;
 }
 
-static void bench_ipi(struct recorder *r)
+static void flush_in_turn(void)
 {
-	recorder_begin(r, CASE, flush_backend()->name, RING_CPUS - 1);
+	for (u32 cpu = 1; cpu < RING_CPUS; cpu++)
+		crew_ask(cpu, flush_others, NULL);
+	flush_others(NULL);
+}
+
+static void flush_together(void)
+{
+	crew_ask_all(flush_others, NULL);
+	flush_others(NULL);
+}
+
+static void time_calls(struct recorder *r, const char *backend, void (*calls)(void))
+{
+	recorder_begin(r, CASE, backend, RING_CPUS - 1);
 	for (u32 i = 0; i < r->samples; i++) {
 		recorder_start(r);
-		crew_ask_all(flush_others, NULL);
-		flush_others(NULL);
+		calls();
 		recorder_stop(r);
 	}
 	recorder_end(r);
+}
+
+static void bench_ipi(struct recorder *r)
+{
+	time_calls(r, "ipi", flush_in_turn);
+	time_calls(r, "ipi-together", flush_together);
 }
 
 static void bench_ring(struct recorder *r)

@@ -122,7 +122,7 @@ static u64 post_to_others(void *arg)
 static void check_kicks(struct suite *s)
 {
 	struct harness_stats before = { 0 }, after = { 0 };
-	u64 ticket[GUEST_MAX_CPUS];
+	static u64 ticket[GUEST_MAX_CPUS];
 	u32 cpus = cpu_count(), polls = 0;
 
 	(void)s;

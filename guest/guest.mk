@@ -4,7 +4,7 @@
 GUEST_ELF := $(BUILD)/guest/hyperflush-guest.elf
 GUEST_DIR := $(BUILD)/guest/obj
 
-GUEST_SRC := $(sort $(wildcard guest/*.c guest/*/*.c guest/*/*.S))
+GUEST_SRC := $(sort $(wildcard guest/*.c guest/*/*.c guest/*/*.S guest/conform/abi/*.[cS]))
 GUEST_OBJ := $(addprefix $(GUEST_DIR)/,$(addsuffix .o,$(GUEST_SRC)))
 GUEST_LDS := $(GUEST_DIR)/kernel.lds
 

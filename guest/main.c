@@ -23,11 +23,17 @@ static const struct suite {
 	const char *name;
 	int (*run)(void);
 } suites[] = {
-	{ "boot", suite_boot },		{ "mm-boot", suite_mm_boot },
-	{ "panic", suite_panic },	{ "flush", suite_flush },
-	{ "ring", suite_ring },		{ "mm", suite_mm },
-	{ "user", suite_user },		{ "bench-flush", suite_bench_flush },
-	{ "bench-mm", suite_bench_mm }, { "bench-ring", suite_bench_ring },
+	{ "boot", suite_boot },
+	{ "mm-boot", suite_mm_boot },
+	{ "panic", suite_panic },
+	{ "flush", suite_flush },
+	{ "ring", suite_ring },
+	{ "conform", suite_conform },
+	{ "mm", suite_mm },
+	{ "user", suite_user },
+	{ "bench-flush", suite_bench_flush },
+	{ "bench-mm", suite_bench_mm },
+	{ "bench-ring", suite_bench_ring },
 };
 
 static struct boot_info boot;

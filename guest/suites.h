@@ -11,6 +11,7 @@ int suite_boot(void);	     /* "boot": self-test of the kernel's base */
 int suite_mm_boot(void);     /* "mm-boot": self-test of what guest/mm stands on */
 int suite_panic(void);	     /* "panic": panics on purpose, to show the dump */
 int suite_flush(void);	     /* "flush": guest/conform */
+int suite_conform(void);     /* "conform": guest/conform/abi */
 int suite_mm(void);	     /* "mm": guest/stress */
 int suite_ring(void);	     /* "ring": guest/conform */
 int suite_user(void);	     /* "user": guest/user */

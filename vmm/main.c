@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "bench.h"
 #include "caveat.h"
+#include "conform.h"
 #include "doctor.h"
 #include "exit.h"
 #include "harness.h"
@@ -112,6 +113,8 @@ int main(int argc, char **argv)
 		return run_main(argc - 1, argv + 1);
 	if (!strcmp(command, "bench"))
 		return bench_main(argc - 1, argv + 1);
+	if (!strcmp(command, "conform"))
+		return conform_main(argc - 1, argv + 1);
 	if (!strcmp(command, "doctor") && argc == 2)
 		return doctor_main();
 	if (!strcmp(command, "--version") && argc == 2)

@@ -82,6 +82,8 @@ void options_help(FILE *to)
 	fputs("usage: hyperflush run [OPTION…] KERNEL   run a PVH kernel under KVM\n"
 	      "       hyperflush doctor                 what this host's KVM offers\n"
 	      "       hyperflush bench [OPTION…]        measure flushes (see bench --help)\n"
+	      "       hyperflush conform [OPTION…]      check flush interfaces (see conform "
+	      "--help)\n"
 	      "       hyperflush --help | --version\n"
 	      "\n"
 	      "Options of run:\n"

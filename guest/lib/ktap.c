@@ -12,15 +12,15 @@ struct level {
 	bool planned;
 	u32 plan;
 	u32 results; /* result lines printed */
-	u32 passed, failed, skipped;
+	u32 passed, failed, skipped, deviating;
 };
 
 static struct {
 	bool started;
 	u32 depth;
 	struct level level[MAX_DEPTH];
-	u32 passed, failed, skipped; /* leaf results */
-	bool broken;		     /* a plan was missed */
+	u32 passed, failed, skipped, deviating; /* leaf results */
+	bool broken;				/* a plan was missed */
 } report;
 
 static struct level *top(void)
@@ -88,11 +88,11 @@ void ktap_end(void)
 	close_level(l);
 	report.depth--;
 	outer = top();
-	if (l->failed || l->passed + l->skipped == 0) {
+	if (l->failed || l->passed + l->skipped + l->deviating == 0) {
 		outer->failed++;
 		report.broken = true;
 		result("not ok", l->name, "");
-	} else if (l->passed == 0) {
+	} else if (l->passed + l->deviating == 0) {
 		outer->skipped++;
 		result("ok", l->name, " # SKIP all skipped");
 	} else {
@@ -134,6 +134,34 @@ void ktap_skip(const char *fmt, ...)
 	result("ok", "skipped", directive);
 }
 
+void ktap_skip_named(const char *name, const char *fmt, ...)
+{
+	char text[TEXT_MAX], directive[TEXT_MAX + 8];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(directive, sizeof(directive), " # SKIP %s", text);
+	top()->skipped++;
+	report.skipped++;
+	result("ok", name, directive);
+}
+
+void ktap_deviation(const char *name, const char *fmt, ...)
+{
+	char text[TEXT_MAX], directive[TEXT_MAX + 8];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(directive, sizeof(directive), " # TODO %s", text);
+	top()->deviating++;
+	report.deviating++;
+	result("not ok", name, directive);
+}
+
 void ktap_diag(const char *fmt, ...)
 {
 	char text[TEXT_MAX];
@@ -149,8 +177,12 @@ int ktap_verdict(void)
 {
 	ASSERT(report.depth == 0);
 	close_level(top());
-	kprintf("# Totals: pass:%u fail:%u skip:%u\n", report.passed, report.failed,
-		report.skipped);
+	char deviating[24] = "";
+
+	if (report.deviating)
+		snprintf(deviating, sizeof(deviating), " deviation:%u", report.deviating);
+	kprintf("# Totals: pass:%u fail:%u skip:%u%s\n", report.passed, report.failed,
+		report.skipped, deviating);
 	if (report.failed || report.broken || report.passed == 0)
 		return HARNESS_EXIT_FAIL;
 	return HARNESS_EXIT_PASS;

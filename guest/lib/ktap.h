@@ -35,12 +35,21 @@ bool ktap_ok(bool cond, const char *fmt, ...) __attribute__((format(printf, 2, 3
 /* One result "not run": counts neither as passed nor as failed. */
 void ktap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * One result "not as the specification says, but as is known": TODO in KTAP. Counts neither as
+ * passed nor as failed.
+ */
+void ktap_deviation(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ktap_skip() with the result's name. */
+void ktap_skip_named(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* A diagnostic line ("# ..."). */
 void ktap_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Closes the report: prints "# Totals: pass:N fail:N skip:N" (leaf results
- * only) and returns HARNESS_EXIT_PASS, or HARNESS_EXIT_FAIL if a result or
+ * Closes the report: prints "# Totals: pass:N fail:N skip:N", and " deviation:N" if there are
+ * any (leaf results only), and returns HARNESS_EXIT_PASS, or HARNESS_EXIT_FAIL if a result or
  * a plan failed or no test ran (none at all, or all skipped).
  */
 int ktap_verdict(void);

@@ -73,6 +73,14 @@ struct user_pin_result {
 	u64 pages;
 };
 
+/* What program `call` executes, with which registers. */
+enum user_call_how { USER_CALL_VMCALL, USER_CALL_VMMCALL, USER_CALL_OUT };
+
+struct user_call {
+	u64 how; /* enum user_call_how */
+	u64 rax, rcx, rdx, rsi, rdi, r8;
+};
+
 /* X(ID, function): the programs of the image, each with one argument (programs/). */
 #define USER_PROGRAMS(X)          \
 	X(TOUCH, touch)           \
@@ -85,7 +93,8 @@ struct user_pin_result {
 	X(FUZZ_CALLS, fuzz_calls) \
 	X(SPIN, spin)             \
 	X(ORPHAN, orphan)         \
-	X(HOG, hog)
+	X(HOG, hog)               \
+	X(CALL, call)
 
 enum user_program {
 #define PROGRAM_ENUM(id, fn) PROGRAM_##id,

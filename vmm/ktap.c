@@ -85,13 +85,16 @@ bool ktap_parse(const char *line, size_t len, struct ktap_result *r)
 
 bool ktap_parse_totals(const char *line, size_t len, unsigned counts[KTAP_OUTCOME_COUNT])
 {
+	unsigned n[KTAP_OUTCOME_COUNT] = { 0 };
 	char copy[LINE_MAX_BYTES];
 
 	if (len >= sizeof(copy))
 		return false;
 	memcpy(copy, line, len);
 	copy[len] = 0;
-	counts[KTAP_DEVIATES] = 0;
-	return sscanf(copy, "# Totals: pass:%u fail:%u skip:%u deviation:%u", &counts[KTAP_PASSED],
-		      &counts[KTAP_FAILED], &counts[KTAP_SKIPPED], &counts[KTAP_DEVIATES]) >= 3;
+	if (sscanf(copy, "# Totals: pass:%u fail:%u skip:%u deviation:%u", &n[KTAP_PASSED],
+		   &n[KTAP_FAILED], &n[KTAP_SKIPPED], &n[KTAP_DEVIATES]) < 3)
+		return false;
+	memcpy(counts, n, sizeof(n));
+	return true;
 }

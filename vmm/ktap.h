@@ -35,7 +35,8 @@ struct ktap_result {
  */
 bool ktap_parse(const char *line, size_t len, struct ktap_result *r);
 
-/* Reads "# Totals: pass:N fail:N skip:N[ deviation:N]" into counts by outcome. */
+/* Reads "# Totals: pass:N fail:N skip:N[ deviation:N]" into counts by outcome; false: they are
+ * unchanged. */
 bool ktap_parse_totals(const char *line, size_t len, unsigned counts[KTAP_OUTCOME_COUNT]);
 
 #endif

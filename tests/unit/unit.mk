@@ -9,7 +9,7 @@ unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
 unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
-	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan
+	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan ktap
 unit_tsan  := flush_threads ring_threads ring_service detach_threads console
 unit_model := flush_model ring_model detach_model
 
@@ -48,6 +48,7 @@ unit_of_vcpu             := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/
 unit_of_backend          := vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_caveat           := vmm/caveat.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_plan             := vmm/plan.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
+unit_of_ktap             := vmm/ktap.c
 
 unit_libs := -lcmocka -ljansson -luring -pthread
 

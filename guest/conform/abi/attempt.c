@@ -54,7 +54,8 @@ static bool known_lossy(const struct attempt *a)
 {
 	char word[4];
 
-	return cpumask_weight(&a->probes) > 1 && cmdline_get("deviation", word, sizeof(word));
+	return a->lossy && cpumask_weight(&a->probes) > 1 &&
+	       cmdline_get("deviation", word, sizeof(word));
 }
 
 void attempt_serves(struct conform *c, const struct attempt *a, struct finding *f)
@@ -100,7 +101,8 @@ static void look_for_flush(struct conform *c, const struct attempt *a, u32 trial
 
 	if (seen)
 		finding_fail(
-			f, "refused, but flushed %u times of %u; without a call stale at the %uth",
+			f,
+			"refused, but flushed %u times of %u; without a call stale in trial %u",
 			trials, trials, seen);
 	else
 		finding_fail(f, "no evidence: nothing is stale even without a call");

@@ -95,6 +95,7 @@ struct attempt {
 	/* What a known implementation gives instead, and where that is written; or NULL. */
 	u64 known_result;
 	const char *known;
+	bool lossy; /* KVM with shadow paging is known to lose it if there are several targets */
 };
 
 /* Some trials: that result, and no probe stale in any. */

@@ -167,6 +167,7 @@ bool hv_attempt(struct conform *c, const struct hv_row *row, struct attempt *a, 
 		.result_mask = row->status ? HV_STATUS_MASK : UINT64_MAX,
 		.known_result = row->known,
 		.known = row->ref,
+		.lossy = true,
 	};
 	if (!offered(row, f) || !set_cpus((enum target_set)row->set, &cpus, &a->probes, f))
 		return false;

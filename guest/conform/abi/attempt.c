@@ -101,8 +101,7 @@ static void look_for_flush(struct conform *c, const struct attempt *a, u32 trial
 
 	if (seen)
 		finding_fail(
-			f,
-			"refused, but flushed %u times of %u; without a call stale in trial %u",
+			f, "refused, but flushed %u times of %u; without a call stale in trial %u",
 			trials, trials, seen);
 	else
 		finding_fail(f, "no evidence: nothing is stale even without a call");

@@ -120,46 +120,48 @@ bool ktap_ok(bool cond, const char *fmt, ...)
 	return cond;
 }
 
+/* A result that counts neither as passed nor as failed, and why. */
+static void directed(const char *what, const char *name, const char *directive, const char *fmt,
+		     va_list ap)
+{
+	char text[TEXT_MAX], why[TEXT_MAX + 8];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	snprintf(why, sizeof(why), " # %s %s", directive, text);
+	result(what, name, why);
+}
+
 void ktap_skip(const char *fmt, ...)
 {
-	char text[TEXT_MAX], directive[TEXT_MAX + 8];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	directed("ok", "skipped", "SKIP", fmt, ap);
 	va_end(ap);
-	snprintf(directive, sizeof(directive), " # SKIP %s", text);
 	top()->skipped++;
 	report.skipped++;
-	result("ok", "skipped", directive);
 }
 
 void ktap_skip_named(const char *name, const char *fmt, ...)
 {
-	char text[TEXT_MAX], directive[TEXT_MAX + 8];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	directed("ok", name, "SKIP", fmt, ap);
 	va_end(ap);
-	snprintf(directive, sizeof(directive), " # SKIP %s", text);
 	top()->skipped++;
 	report.skipped++;
-	result("ok", name, directive);
 }
 
 void ktap_deviation(const char *name, const char *fmt, ...)
 {
-	char text[TEXT_MAX], directive[TEXT_MAX + 8];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	directed("not ok", name, "TODO", fmt, ap);
 	va_end(ap);
-	snprintf(directive, sizeof(directive), " # TODO %s", text);
 	top()->deviating++;
 	report.deviating++;
-	result("not ok", name, directive);
 }
 
 void ktap_diag(const char *fmt, ...)

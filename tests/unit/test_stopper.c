@@ -80,13 +80,19 @@ static void set_word(unsigned vcpu, uint64_t word)
 	assert_int_equal(gmem_write(&mem, WORDS + vcpu * sizeof(word), &word, sizeof(word)), 0);
 }
 
-/* stopper_start() returns in the first stop, which has looked at the word, and lasts until the end.
+/*
+ * stopper_start() returns in the first stop, which has looked at the word, and lasts until the end.
+ * One that the host's own work has interrupted does not count: then once more.
  */
 static void stop_of(unsigned vcpu)
 {
 	bind_self(cpus[1 - vcpu]);
-	start(vcpu, 1, HARNESS_MAX_STOP_US, HARNESS_MAX_STOP_US);
-	stopper_end(&stopper);
+	for (unsigned tries = 0; tries < 100; tries++) {
+		start(vcpu, 1, HARNESS_MAX_STOP_US, HARNESS_MAX_STOP_US);
+		stopper_end(&stopper);
+		if (stopper.stops.stops)
+			break;
+	}
 	assert_int_equal(stopper.stops.stops, 1);
 }
 

@@ -58,23 +58,23 @@ static void fill(struct ktap_result *r, const char *name, const char *name_end, 
 bool ktap_parse(const char *line, size_t len, struct ktap_result *r)
 {
 	const char *p = line, *end = line + len, *text;
-	bool not ;
+	bool failed;
 
 	while (end > p && (end[-1] == '\r' || end[-1] == ' '))
 		end--;
 	while (p < end && *p == ' ')
 		p++;
-	not = skip_word(&p, end, "not ");
+	failed = skip_word(&p, end, "not ");
 	if (!skip_word(&p, end, "ok ") || !skip_number(&p, end) || !skip_word(&p, end, " - "))
 		return false;
-	if (!not &&split(p, end, " # SKIP ", &text)) {
+	if (!failed && split(p, end, " # SKIP ", &text)) {
 		r->outcome = KTAP_SKIPPED;
 		fill(r, p, text - strlen(" # SKIP "), text, end);
-	} else if (not &&split(p, end, " # TODO ", &text)) {
+	} else if (failed && split(p, end, " # TODO ", &text)) {
 		r->outcome = KTAP_DEVIATES;
 		fill(r, p, text - strlen(" # TODO "), text, end);
 	} else {
-		r->outcome = not ? KTAP_FAILED : KTAP_PASSED;
+		r->outcome = failed ? KTAP_FAILED : KTAP_PASSED;
 		if (split(p, end, ": ", &text))
 			fill(r, p, text - strlen(": "), text, end);
 		else

@@ -71,7 +71,7 @@ static void check_refusal(const struct place *p, s64 r)
 static bool look_by_address(struct worker *w, const struct place *p)
 {
 	u64 v;
-	int r = user_read(w->process->mm, p->va + WORD_STAMP * 8, &v);
+	int r = user_read(w->process->mm, p->va + 8ul * WORD_STAMP, &v);
 
 	if (r)
 		check_refusal(p, r);
@@ -135,9 +135,9 @@ static enum watched watch_once(struct worker *w, const struct place *p, u64 va, 
 	u64 v = 0;
 
 	if (write)
-		done = !try_write64((void *)(va + WORD_SCRATCH * 8), ++w->serial);
+		done = !try_write64((void *)(va + 8ul * WORD_SCRATCH), ++w->serial);
 	else
-		done = !try_read64((const void *)(va + WORD_SCRATCH * 8), &v);
+		done = !try_read64((const void *)(va + 8ul * WORD_SCRATCH), &v);
 	if (!unchanged(p))
 		return WATCH_NOTHING;
 	if (allowed && !done)
@@ -215,10 +215,11 @@ bool anybody_walk(struct worker *w)
 /* Of all pages of the area, as far as they are there: those that are not are zero. */
 static void read_area(const struct place *p, u64 word[AREA_PAGES * SEEN])
 {
-	u64 va = area_va(p->area, p->where & WHERE_HOME, 0) + WORD_KEEPER * 8;
+	u64 va = area_va(p->area, p->where & WHERE_HOME, 0) + 8ul * WORD_KEEPER;
 
 	for (u32 i = 0; i < AREA_PAGES * SEEN; i++) {
-		if (try_read64((const void *)(va + i / SEEN * PAGE_SIZE + i % SEEN * 8), &word[i]))
+		if (try_read64((const void *)(va + i / SEEN * PAGE_SIZE + 8ul * (i % SEEN)),
+			       &word[i]))
 			word[i] = 0;
 	}
 }

@@ -138,8 +138,10 @@ static bool hooked_try_get(paddr_t page)
 #define gup_fast	 hooked_gup_fast
 #define gup_unpin	 hooked_unpin
 #define gup_slow_count	 hooked_slow_count
+/* NOLINTBEGIN(bugprone-suspicious-include): the same code again, with the hooks. */
 #include "guest/mm/gup.c"
 #include "guest/mm/gup_guarded.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 static u32 without_v(const struct mm *mm, u64 start, u32 count, unsigned flags, paddr_t *pages)
 {

@@ -214,7 +214,7 @@ static bool write_by_both(struct worker *w, u64 va, u64 v)
 			thread_yield();
 	}
 	mem_add(&w->process->pinners, -1u);
-	ok = !user_write(w->process->mm, va + WORD_LAST * 8, v);
+	ok = !user_write(w->process->mm, va + 8ul * WORD_LAST, v);
 	mem_store(&page_words(pa)[WORD_KEEPER], v);
 	gup_unpin(&pa, 1);
 	return ok;
@@ -224,7 +224,8 @@ static bool write_by_address(struct worker *w, u64 va, u64 v)
 {
 	struct mm *mm = w->process->mm;
 
-	return !user_write(mm, va + WORD_KEEPER * 8, v) && !user_write(mm, va + WORD_LAST * 8, v);
+	return !user_write(mm, va + 8ul * WORD_KEEPER, v) &&
+	       !user_write(mm, va + 8ul * WORD_LAST, v);
 }
 
 bool keeper_write(struct worker *w)
@@ -265,8 +266,8 @@ static bool read_by_pin(struct mm *mm, u64 va, u64 *first, u64 *last)
 
 static bool read_by_address(struct mm *mm, u64 va, u64 *first, u64 *last)
 {
-	return !user_read(mm, va + WORD_KEEPER * 8, first) &&
-	       !user_read(mm, va + WORD_LAST * 8, last);
+	return !user_read(mm, va + 8ul * WORD_KEEPER, first) &&
+	       !user_read(mm, va + 8ul * WORD_LAST, last);
 }
 
 bool keeper_verify(struct worker *w)
@@ -279,7 +280,8 @@ bool keeper_verify(struct worker *w)
 	if (!home_of(a))
 		return false;
 	va = area_va(w->area, home_of(a), page);
-	if (!(by_pin ? read_by_pin : read_by_address)(w->process->mm, va, &first, &last))
+	if (by_pin ? !read_by_pin(w->process->mm, va, &first, &last)
+		   : !read_by_address(w->process->mm, va, &first, &last))
 		return false; /* no memory */
 	if (first != a->exact[page] || last != a->exact[page])
 		finding(by_pin ? FOUND_PARTED : FOUND_LOST, va, a->exact[page],

@@ -253,7 +253,7 @@ static void run_storm(void)
 {
 	u32 cpus = cpu_count();
 
-	storm.worker = kzalloc(2 * cpus * sizeof(*storm.worker));
+	storm.worker = kzalloc(2ul * cpus * sizeof(*storm.worker));
 	storm.lazy = kzalloc(cpus * sizeof(*storm.lazy));
 	start_lazy();
 	on_each_cpu("tick", start_tick);
@@ -264,7 +264,7 @@ static void run_storm(void)
 	stop_lazy();
 	check_lazy();
 	kfree(storm.lazy, cpus * sizeof(*storm.lazy));
-	kfree(storm.worker, 2 * cpus * sizeof(*storm.worker));
+	kfree(storm.worker, 2ul * cpus * sizeof(*storm.worker));
 }
 
 /* Nothing is lost; what is freed twice is a panic. The control: one page that is not freed. */

@@ -236,7 +236,8 @@ static void changer(void *arg)
 /* What goes through the pin must arrive at the address, unless the page was unmapped. */
 static void check_pin(struct side *s, u32 page, paddr_t pa, u32 place)
 {
-	u64 token = stamp(s->owner, page, (u32)++s->tokens), found, va = page_va(page) + 8 * PAGES;
+	u64 token = stamp(s->owner, page, (u32)++s->tokens), found,
+	    va = page_va(page) + 8ul * PAGES;
 
 	if (place & 1)
 		return;
@@ -292,6 +293,7 @@ static bool walk_once(struct side *s, u64 *random)
 	else
 		got = hooked_walk(trade.plan.form, s->mm, page_va(page), count,
 				  trade.plan.collapse ? GUP_WRITE : 0, pa);
+	ASSERT(got <= count);
 	s->walks++;
 	s->overtaken += mem_load(&s->place) != place;
 	s->pinned += got;

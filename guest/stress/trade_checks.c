@@ -176,7 +176,7 @@ static void check_stopped(const struct stress *s)
 static void check_stopped_caught(const struct stress *s, enum hooked_id form, const char *what)
 {
 	struct trade_plan plan = { .seed = s->seed,
-				   .rounds = 10 * STOPPED_ROUNDS * s->rounds,
+				   .rounds = 10ul * STOPPED_ROUNDS * s->rounds,
 				   .form = form,
 				   .stopped = true,
 				   .until_found = true };

@@ -40,8 +40,9 @@ struct worker {
 	struct thread *thread;
 };
 
-/* The thread: uses the process's mm, of which it has a user's reference, until it ends. */
-void worker_main(void *worker);
+/* The thread; `arg` is its struct worker. Uses the process's mm, of which it has a user's
+ * reference, until it ends. */
+void worker_main(void *arg);
 
 /* Changes what its area maps, if somebody waits for that. */
 void worker_oblige(struct worker *w);

@@ -185,7 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	struct machine_options options = { .kernel = kernel_path };
-	size_t low = LOW_MIN + take8(&in) % 4 * 0x1000u, high = take8(&in) % 4 * 0x1000u;
+	size_t low = LOW_MIN + take8(&in) % 4 * 0x1000ul, high = take8(&in) % 4 * 0x1000ul;
 	char append[APPEND_MAX] = "";
 
 	machine.options = &options;

@@ -189,9 +189,9 @@ static void step_port(struct input *in)
 		count = PIO_BYTES / size;
 	memset(data, 0x5a, sizeof(data));
 	if (out)
-		take(in, data, size * count);
+		take(in, data, (size_t)size * count);
 	pio = fixture_port_exit(vcpu, port, out, size, count);
-	memcpy(pio, data, size * count);
+	memcpy(pio, data, (size_t)size * count);
 	memcpy(before, machine.mem.base, RAM_ALL);
 	for (unsigned i = 0; serial && out && i < count; i++)
 		line_write(port - SERIAL_PORT, data[i]);
@@ -200,7 +200,7 @@ static void step_port(struct input *in)
 		line_read(port - SERIAL_PORT, pio[i]);
 	for (unsigned i = 0; !serial && !out && i < size * count; i++)
 		MUST(pio[i] == 0xff, "port %#x reads %#x", port, pio[i]);
-	MUST(!out || !memcmp(pio, data, size * count), "an OUT changes its data");
+	MUST(!out || !memcmp(pio, data, (size_t)size * count), "an OUT changes its data");
 	check_line();
 	if (out && size == 1 && port == HARNESS_EXIT_PORT)
 		check_exit_port(&machine, had_verdict, data[0]);

@@ -38,6 +38,6 @@ uint8_t *fixture_port_exit(unsigned vcpu, unsigned port, bool out, unsigned size
 	run->io.count = count;
 	run->io.data_offset = (uint64_t)(pio - (uint8_t *)run);
 	ASAN_UNPOISON_MEMORY_REGION(pio, PIO_BYTES);
-	ASAN_POISON_MEMORY_REGION(pio + size * count, PIO_BYTES - size * count);
+	ASAN_POISON_MEMORY_REGION(pio + (size_t)size * count, PIO_BYTES - (size_t)size * count);
 	return pio;
 }

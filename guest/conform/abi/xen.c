@@ -47,8 +47,8 @@ static bool build(const struct xen_row *row, struct attempt *a, struct finding *
 		return false;
 	enable();
 	a->call = (struct raw_call){
-		.target =
-			hypercall_code_xen + XEN_HVM_OP * XEN_HYPERCALL_STUB_BYTES + STUB_MOV_BYTES,
+		.target = hypercall_code_xen + (size_t)XEN_HVM_OP * XEN_HYPERCALL_STUB_BYTES +
+			  STUB_MOV_BYTES,
 		.rax = row->nr ? row->nr : XEN_HVM_OP,
 		.rdi = row->op,
 		.rsi = row->arg,
@@ -142,7 +142,8 @@ static void leaves_agree(struct conform *c, const void *row, struct finding *f)
 
 static void page_is_filled(struct conform *c, const void *row, struct finding *f)
 {
-	const u8 *stub = (const u8 *)hypercall_code_xen + XEN_HVM_OP * XEN_HYPERCALL_STUB_BYTES;
+	const u8 *stub =
+		(const u8 *)hypercall_code_xen + (size_t)XEN_HVM_OP * XEN_HYPERCALL_STUB_BYTES;
 
 	(void)c, (void)row;
 	enable();

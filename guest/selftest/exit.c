@@ -142,8 +142,9 @@ static void check_strategies(u64 before)
 	ktap_ok(!exit_set_strategy("cr4ref"), "a strategy of another name is refused");
 }
 
-/* Memory is short, and the CPU does not let go: only its root may stay. */
-static void check_hurry(u64 before)
+/* Memory is short, and the CPU does not let go: only its root may stay. Whether it reaches a page.
+ */
+static u64 hurry(u64 before, bool *right)
 {
 	struct account a = take_exit(before);
 	u64 kept, reached;
@@ -151,11 +152,26 @@ static void check_hurry(u64 before)
 	exit_hurry();
 	kept = before - page_free_count();
 	reached = crew_ask(LAZY_CPU, reach_user, NULL);
-	ktap_ok(a.kept > PAGES && kept <= SKELETON, "exit_hurry(): %lu pages held, then %lu",
-		a.kept, kept);
-	selftest_stale(reached, 1, "a lazy CPU after exit_hurry()");
+	*right = a.kept > PAGES && kept <= SKELETON;
+	if (!*right)
+		ktap_diag("%lu pages held, then %lu", a.kept, kept);
 	release(&a);
-	ktap_ok(page_free_count() == before, "all is free when it has let go");
+	return reached;
+}
+
+static void check_hurry(u64 before)
+{
+	bool right, all_right = true;
+	u32 tries = 0;
+	u64 reached;
+
+	do {
+		reached = hurry(before, &right);
+		all_right &= right && page_free_count() == before;
+	} while (selftest_again(reached, &tries));
+	ktap_ok(all_right,
+		"exit_hurry() leaves a lazy CPU the root, and that is free when it lets go");
+	selftest_stale(reached, tries, "a lazy CPU after exit_hurry()");
 }
 
 struct lingerer {

@@ -47,4 +47,11 @@ struct mm *selftest_make_mm(u64 pages);
  */
 void selftest_stale(u64 stale, u64 checked, const char *what);
 
+/*
+ * Whether a check whose result goes to selftest_stale() is to be made once more: a control that
+ * has seen nothing yet, for an exit of the CPU in time may have emptied its TLB. Bounded;
+ * `tries` counts, from 0 on.
+ */
+bool selftest_again(u64 stale, u32 *tries);
+
 #endif

@@ -25,6 +25,7 @@
 #define MEET_POLLS  20000u
 #define ASIDE	    6u	 /* pages put aside, at most */
 #define TRIES	    200u /* to get memory, or to collapse what is pinned */
+#define LONGER	    20u	 /* times the rounds, at most, for want of evidence */
 
 /* In each table of the way it is one of the first 8 entries, where pages have stamps. */
 #define BASE (1ul << 39 | 2ul << 30 | 3ul << 21)
@@ -55,6 +56,28 @@ static struct {
 static bool is_over(void)
 {
 	return mem_load(&trade.over) == 2 || (trade.plan.until_found && findings_all());
+}
+
+/* Walks were overtaken, and what they stood on has become something else. */
+static bool has_evidence(void)
+{
+	const struct trade_counts *c = &trade.count;
+	struct hooked_counts h;
+
+	if (!mem_load(trade.plan.collapse ? &c->collapses : &c->hand_overs))
+		return false;
+	if (trade.plan.stopped)
+		return mem_load(&trade.side[0].overtaken) || mem_load(&trade.side[1].overtaken);
+	hooked_counts(&h);
+	return h.overtaken;
+}
+
+static bool goes_on(u64 round)
+{
+	if (is_over())
+		return false;
+	return round < trade.plan.rounds ||
+	       (round < LONGER * trade.plan.rounds && !trade.plan.until_found && !has_evidence());
 }
 
 static u64 page_va(u32 page)
@@ -223,7 +246,7 @@ static void changer(void *arg)
 
 	mm_use(s->mm);
 	wait_for_begin();
-	for (u64 i = 0; i < trade.plan.rounds && !is_over(); i++) {
+	for (u64 i = 0; goes_on(i); i++) {
 		if (i && !trade.plan.stopped) /* before, nothing is there to be walked */
 			wait_for_walker(s);
 		change(s);

@@ -11,7 +11,8 @@
 #include "guest/stress/hooked.h"
 
 struct trade_plan {
-	u64 seed, rounds; /* changes by each side */
+	u64 seed;
+	u64 rounds; /* changes by each side; more, up to a bound, until something was at stake */
 	enum hooked_id
 		form; /* of the walk; HOOKED_COUNT: gup_fast_only() as it is, `stopped` only */
 	bool collapse;

@@ -40,7 +40,9 @@ static int handle_shutdown(struct vcpu *v)
 {
 	/* On AMD the state is undefined then (APM vol 2 15.14.3) and KVM has reset the vCPU. */
 	if (v->run->s.regs.regs.rip == RESET_RIP) {
-		machine_stop(v->machine, RUN_CRASHED, "vCPU %u: triple fault", v->index);
+		machine_stop(v->machine, RUN_CRASHED,
+			     "vCPU %u: triple fault; KVM has reset it, its registers are lost",
+			     v->index);
 		return 0;
 	}
 	return crashed(v, "triple fault");

@@ -36,7 +36,7 @@ static const struct plan_suite suites[] = {
 	  { 3 },
 	  { [HF_BACKEND_IPI] = "munmap,vmap,fence",
 	    [HF_BACKEND_HYPERV] = "gup,exit,munmap,vmap,fence",
-	    [HF_BACKEND_HYPERFLUSH] = "detach,munmap,vmap,fence" } },
+	    [HF_BACKEND_HYPERFLUSH] = "detach,munmap,posted,vmap,fence" } },
 	{ "ring", { 3 }, { 3 }, { [HF_BACKEND_IPI] = "ipi", [HF_BACKEND_HYPERFLUSH] = "ring" } },
 };
 

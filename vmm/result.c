@@ -120,9 +120,8 @@ const struct result *results_base(const struct results *all, const struct result
 	static const struct {
 		const char *name, *base_name, *base_backend;
 	} bases[] = {
-		{ "gup-1", "gup-1", "irqoff" },
-		{ "gup-16", "gup-16", "irqoff" },
-		{ "exit", "exit", "batch" },
+		{ "gup-1", "gup-1", "irqoff" }, { "gup-16", "gup-16", "irqoff" },
+		{ "exit", "exit", "batch" },	{ "munmap-16", "munmap-16", "waited" },
 		{ "fence", "flush", "ipi" },
 	};
 

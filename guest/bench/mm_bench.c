@@ -6,11 +6,14 @@
  *   exit           the end of a 64 MiB mm that ran on 4 CPUs, of which 2 are lazy, until
  *                  its last page is free                          batch, fullmm, cr3ref, detach
  *   munmap         2 MiB of small pages with their table, 3 CPUs running the mm
+ *   munmap-16      16 calls for a page each, their table stays: waited; posted, until the last one
+ *                  returns; posted-done, until the pages are free
  *   vmap           one area freed and one allocated, 256 pages half full
  *   fence, flush   of 3 running CPUs
  *
- * The last four have the flush backend's name. Ticks are stopped: what is counted is the call.
- * Command line: backend=NAME, samples=N, cases=gup,exit,detach,munmap,vmap,fence.
+ * munmap, vmap, fence and flush have the flush backend's name. Ticks are stopped: what is counted
+ * is the call. Command line: backend=NAME, samples=N,
+ * cases=gup,exit,detach,munmap,posted,vmap,fence.
  */
 #include "guest/bench/recorder.h"
 #include "guest/conform/bring_up.h"
@@ -18,12 +21,14 @@
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/trap.h"
 #include "guest/flush/flush.h"
+#include "guest/flush/ring.h"
 #include "guest/lib/cmdline.h"
 #include "guest/lib/ktap.h"
 #include "guest/lib/print.h"
 #include "guest/mm/exit.h"
 #include "guest/mm/fault.h"
 #include "guest/mm/gup.h"
+#include "guest/mm/held.h"
 #include "guest/mm/map.h"
 #include "guest/mm/page.h"
 #include "guest/mm/switch.h"
@@ -205,6 +210,61 @@ static void bench_munmap(struct recorder *r)
 	mm_put(mm);
 }
 
+#define CALLS 16u
+
+static void refill(struct mm *mm)
+{
+	held_drain();
+	if (mm_map(mm, BASE, CALLS * PAGE_SIZE, PROT_READ | PROT_WRITE, 0) < 0)
+		panic("bench-mm: the pages cannot be mapped again");
+	for (u32 i = 0; i < CALLS; i++)
+		mm_fault(mm, BASE + i * PAGE_SIZE, ACCESS_WRITE);
+}
+
+static void time_munmaps(struct recorder *r, struct mm *mm, const char *how, bool until_done)
+{
+	recorder_begin(r, "munmap-16", how, cpu_count() - 1);
+	for (u32 i = 0; i < r->samples; i++) {
+		u32 polls = 0;
+		s64 failed = 0;
+
+		while (!ring_idle())
+			cpu_poll(&polls);
+		recorder_start(r);
+		for (u32 page = 0; page < CALLS; page++)
+			failed |= mm_unmap(mm, BASE + page * PAGE_SIZE, PAGE_SIZE);
+		if (until_done)
+			held_drain();
+		recorder_stop(r);
+		if (failed)
+			panic("bench-mm: munmap returned %ld", (long)failed);
+		refill(mm);
+	}
+	recorder_end(r);
+}
+
+static void bench_posted(struct recorder *r)
+{
+	struct held_counters h;
+	struct mm *mm;
+
+	if (!ring_available()) {
+		ktap_skip("munmap-16: backend %s has no ring", flush_backend()->name);
+		return;
+	}
+	mm = populated(LARGE_PAGE_SIZE);
+	crew_ask_all(enter_mm, mm);
+	time_munmaps(r, mm, "waited", false);
+	held_set_munmap("posted");
+	time_munmaps(r, mm, "posted", false);
+	time_munmaps(r, mm, "posted-done", true);
+	held_set_munmap("waited");
+	held_counters(&h);
+	ktap_diag("%lu munmaps posted, %lu not: full; %lu waited for", h.posted, h.full, h.waited);
+	crew_ask_all(leave_mm, NULL);
+	mm_put(mm);
+}
+
 static void *vmap_one(paddr_t page)
 {
 	void *area = vmap(&page, 1);
@@ -277,8 +337,9 @@ int suite_bench_mm(void)
 		const char *word;
 		void (*run)(struct recorder *r);
 	} cases[] = {
-		{ "gup", bench_gup },	    { "exit", bench_exit }, { "detach", bench_detach },
-		{ "munmap", bench_munmap }, { "vmap", bench_vmap }, { "fence", bench_fence },
+		{ "gup", bench_gup },	    { "exit", bench_exit },	{ "detach", bench_detach },
+		{ "munmap", bench_munmap }, { "posted", bench_posted }, { "vmap", bench_vmap },
+		{ "fence", bench_fence },
 	};
 	struct recorder *r;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/flush/ring.h"
 
+#include "guest/cpu/memory.h"
 #include "guest/cpu/msr.h"
 #include "guest/cpu/percpu.h"
 #include "guest/flush/backend.h"
@@ -10,10 +11,13 @@
 #include "guest/sched/thread.h"
 #include "shared/hyperflush_abi.h"
 
+/* Where posts begin to count: the ring's indices wrap soon, and not only after months. */
+#define FIRST_POST ((1ull << 32) - 8)
+
 /* The posting CPU alone writes it, with preemption off; others read `posted`. */
 struct poster {
 	struct hf_ring *ring; /* a page of its own; NULL: the host has none */
-	u64 posted;	      /* so many; the ring's tail is its lower half */
+	u64 posted;	      /* FIRST_POST and so many; the ring's tail is its lower half */
 	u64 judged;	      /* of them: their status has been looked at */
 };
 
@@ -24,12 +28,15 @@ static struct {
 
 void ring_init_cpu(u16 doorbell)
 {
+	struct poster *p = &rings.cpu[cpu_id()];
 	paddr_t page = page_alloc_zeroed();
 
 	if (page == PADDR_NONE)
 		panic("ring: no memory");
 	rings.doorbell = doorbell;
-	rings.cpu[cpu_id()].ring = phys_to_virt(page);
+	p->ring = phys_to_virt(page);
+	p->posted = p->judged = FIRST_POST;
+	p->ring->tail = (u32)FIRST_POST; /* where a new ring begins: M-RING-2 */
 	wrmsr(HF_MSR_RING, page | 1);
 }
 
@@ -43,8 +50,8 @@ static u64 completed(u32 cpu)
 {
 	const struct poster *p = &rings.cpu[cpu];
 	/* Acquire: pairs with the host's store; the flush, and the statuses. */
-	u32 index = __atomic_load_n(&p->ring->completed, __ATOMIC_ACQUIRE);
-	u64 posted = __atomic_load_n(&p->posted, __ATOMIC_RELAXED);
+	u32 index = mem_load(&p->ring->completed);
+	u64 posted = mem_load(&p->posted);
 
 	/* The ring holds less than 2^32 entries: the difference tells the upper half. */
 	return posted - ((u32)posted - index);
@@ -63,7 +70,7 @@ static void judge(struct poster *p)
 
 static void check(const struct hf_ring *ring)
 {
-	s32 error = __atomic_load_n(&ring->error, __ATOMIC_RELAXED);
+	s32 error = mem_load(&ring->error);
 
 	if (error)
 		panic("ring: stopped by the host: %d", error);
@@ -90,7 +97,7 @@ static void wait_for_room(struct poster *p)
 {
 	u64 oldest = p->posted + 1 - HF_RING_ENTRIES;
 
-	if (p->posted >= HF_RING_ENTRIES && !ring_done(cpu_id(), oldest))
+	if (!ring_done(cpu_id(), oldest))
 		ring_wait(cpu_id(), oldest);
 	judge(p);
 }
@@ -110,16 +117,16 @@ u64 ring_post(const struct flush_request *req)
 	fill(&p->ring->entry[p->posted % HF_RING_ENTRIES], req, &remote);
 	u64 ticket = p->posted + 1;
 
-	__atomic_store_n(&p->posted, ticket, __ATOMIC_RELAXED);
+	mem_store(&p->posted, ticket);
 	/* Release: pairs with the host's look; the entry, and the page tables. */
-	__atomic_store_n(&p->ring->tail, (u32)ticket, __ATOMIC_RELEASE);
+	mem_store(&p->ring->tail, (u32)ticket);
 	preempt_enable();
 	return ticket;
 }
 
 bool ring_idle(void)
 {
-	return __atomic_load_n(&rings.cpu[cpu_id()].ring->need_doorbell, __ATOMIC_RELAXED);
+	return mem_load(&rings.cpu[cpu_id()].ring->need_doorbell);
 }
 
 void ring_submit(void)
@@ -128,7 +135,7 @@ void ring_submit(void)
 	 * Dekker: tail before need_doorbell; pairs with the host's barrier when it goes to
 	 * sleep. It looks at all rings, so one that needs the doorbell speaks for all.
 	 */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	mem_fence();
 	if (ring_idle())
 		outl(rings.doorbell, 0);
 }

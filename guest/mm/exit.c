@@ -8,6 +8,7 @@
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
 #include "guest/mm/gather.h"
+#include "guest/mm/held.h"
 #include "guest/mm/page.h"
 #include "guest/mm/pgtable.h"
 #include "guest/mm/switch.h"
@@ -270,7 +271,7 @@ static struct mm *hold_hostage(void)
 /* True: there was something to take. */
 static bool take_hostages(void)
 {
-	bool found = false;
+	bool found = held_drain();
 	struct mm *mm;
 
 	while ((mm = hold_hostage())) {

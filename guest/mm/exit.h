@@ -63,10 +63,11 @@ u32 exit_reap(void);
 void exit_start_reaper(u32 cpu);
 
 /*
- * Memory is short: takes the pages of every dead mm that lazy CPUs still hold, by detach
- * and, where that does not get at all of them, by a flush; tears down those that wait for the
- * reaper; if there is neither, waits for one whose exit others are at. True: memory has come
- * back. Each mm's comes back once, so loops on it end. Thread context, interrupts on, no lock held.
+ * Memory is short: waits for what munmap has posted (held.h); takes the pages of every dead mm that
+ * lazy CPUs still hold, by detach and, where that does not get at all of them, by a flush; tears
+ * down those that wait for the reaper; if there is neither, waits for one whose exit others are at.
+ * True: memory has come back. Each mm's comes back once, so loops on it end. Thread context,
+ * interrupts on, no lock held.
  */
 bool exit_hurry(void);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/cpu/memory.h"
 #include "guest/flush/flush.h"
+#include "guest/cpu/percpu.h"
 #include "guest/lib/print.h"
 #include "guest/mm/gather.h"
+#include "guest/mm/held.h"
 #include "guest/mm/page.h"
 #include "guest/mm/table.h"
 #include "guest/mm/walk.h"
@@ -15,11 +17,14 @@ struct mmu_gather {
 	bool unlinked; /* a table was */
 	u32 tables; /* first frame of the list of unlinked tables, through page->next; 0 ends it */
 	u32 pages;
+	u64 small;		    /* 4 KiB pages in them */
+	u64 start, end;		    /* debt_post()'s; else end is 0 */
 	struct flush_request flush; /* the ranges so far */
 	u32 page[GATHER_PAGES];	    /* frame numbers */
 };
 
 _Static_assert(sizeof(struct mmu_gather) <= PAGE_SIZE, "one page");
+_Static_assert(GATHER_PAGES <= HELD_FRAMES, "a batch can be held");
 
 static struct gather_counters counters;
 
@@ -75,11 +80,18 @@ void gather_range(struct mmu_gather *g, u64 start, u64 end)
 	}
 }
 
+/* The pages are somebody else's now. */
+static void forget_pages(struct mmu_gather *g)
+{
+	mem_add(&counters.pages, g->pages);
+	g->pages = 0;
+	g->small = 0;
+}
+
 static void free_pages(struct mmu_gather *g)
 {
 	page_put_many(g->page, g->pages);
-	mem_add(&counters.pages, g->pages);
-	g->pages = 0;
+	forget_pages(g);
 }
 
 /* The level of a table that waits is in page->prev. */
@@ -127,6 +139,27 @@ void gather_free_table(struct mm *mm, paddr_t table, unsigned level)
 	walk_retire_table(mm, table);
 }
 
+static bool is_elsewhere(const struct cpumask *cpus)
+{
+	struct cpumask others = *cpus;
+
+	cpumask_clear(&others, cpu_id());
+	return !cpumask_empty(&others);
+}
+
+/* Steps 3 and 4, later. Not for tables: those are free when the call returns. */
+static bool post(struct mmu_gather *g)
+{
+	if (!g->end || !g->pages || g->unlinked || !is_elsewhere(&g->flush.targets))
+		return false;
+	if (!held_post(g->mm, g->start, g->end, &g->flush, g->page, g->pages, g->small))
+		return false;
+	forget_pages(g);
+	g->flush.nr_ranges = 0;
+	g->full = false;
+	return true;
+}
+
 static void settle(struct mmu_gather *g)
 {
 	struct mm *mm = g->mm;
@@ -148,6 +181,8 @@ static void settle(struct mmu_gather *g)
 	g->flush.flags = g->unlinked ? FLUSH_TABLES : 0;
 	if (g->full)
 		g->flush.nr_ranges = 0;
+	if (post(g))
+		return;
 	flush_tlb(&g->flush);
 	mem_add(&counters.flushes, 1);
 	free_pages(g);
@@ -159,6 +194,7 @@ static void settle(struct mmu_gather *g)
 void gather_page(struct mmu_gather *g, u64 va, pte_t old, unsigned level)
 {
 	gather_range(g, va, va + level_bytes(level));
+	g->small += level_bytes(level) / PAGE_SIZE;
 	g->mm->mapped -= level_bytes(level) / PAGE_SIZE;
 	g->mm->dirty += !!(old & PTE_DIRTY);
 	g->page[g->pages++] = (u32)(pte_addr(old) >> PAGE_SHIFT);
@@ -195,4 +231,14 @@ void debt_settle(struct flush_debt debt)
 	ASSERT(debt.mm->debts == 1);
 	settle(debt.mm->gather);
 	debt.mm->debts = 0;
+}
+
+void debt_post(struct flush_debt debt, u64 start, u64 end)
+{
+	struct mmu_gather *g = debt.mm->gather;
+
+	g->start = start;
+	g->end = end;
+	debt_settle(debt);
+	g->end = 0;
 }

@@ -12,7 +12,7 @@
  * A table goes with all that hangs on it: its leaf entries are not cleared, they are
  * harvested after the flush, when no CPU sets accessed or dirty bits any more.
  *
- * gather_end() does not do steps 2 to 4: it returns a debt, to be settled before
+ * gather_end() does not do steps 2 to 4: it returns a debt, to be settled or posted before
  * mm->lock is given back. Forgetting it is a compiler's warning, and a panic in mm_unlock().
  */
 #ifndef GUEST_MM_GATHER_H
@@ -61,6 +61,13 @@ struct flush_debt gather_end(struct mmu_gather *g) __attribute__((warn_unused_re
 void debt_settle(struct flush_debt debt);
 
 /*
+ * The same, but that steps 3 and 4 may come after the return (held.h), unless a table is among
+ * what was collected since the last full batch. It all lies in [start, end), where no VMA is any
+ * more, but for parts of large pages that were split.
+ */
+void debt_post(struct flush_debt debt, u64 start, u64 end);
+
+/*
  * Step 4 for a table, of that level, with all below it: drops the pages' references and
  * frees the tables. Nobody walks it: every CPU has flushed, or none has the root.
  */
@@ -69,7 +76,7 @@ void gather_free_table(struct mm *mm, paddr_t table, unsigned level);
 /* Counters, all mms; for tests and benchmarks. */
 struct gather_counters {
 	u64 flushes;	   /* calls of flush_tlb() */
-	u64 pages, tables; /* freed */
+	u64 pages, tables; /* freed, or held until they are flushed */
 };
 void gather_counters(struct gather_counters *out);
 

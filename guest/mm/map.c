@@ -2,6 +2,7 @@
 #include "guest/lib/errno.h"
 #include "guest/lib/print.h"
 #include "guest/mm/exit.h"
+#include "guest/mm/held.h"
 #include "guest/mm/map.h"
 #include "guest/mm/zap.h"
 
@@ -40,6 +41,7 @@ static s64 map_locked(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigne
 		return -ENOMEM;
 	if (!range_is_free(mm, addr, addr + bytes))
 		return -EINVAL;
+	held_wait(mm, addr, addr + bytes);
 	if (!vma_insert(mm, addr, addr + bytes, prot, flags & MAP_HUGE))
 		return -ENOMEM;
 	return (s64)addr;
@@ -66,7 +68,15 @@ struct range_call {
 	s64 (*check)(const struct mm *mm, u64 start, u64 end, u64 arg);
 	/* No VMA and no large page spans an edge. 0 or -ENOMEM. */
 	s64 (*run)(struct mmu_gather *g, u64 start, u64 end, u64 arg);
+	/* What becomes of the debt, for the other calls and for unmap. */
+	void (*pay)(struct flush_debt debt, u64 start, u64 end);
 };
+
+static void settle_now(struct flush_debt debt, u64 start, u64 end)
+{
+	(void)start, (void)end;
+	debt_settle(debt);
+}
 
 static s64 run_cut(struct mm *mm, u64 start, u64 end, const struct range_call *call, u64 arg)
 {
@@ -75,7 +85,7 @@ static s64 run_cut(struct mm *mm, u64 start, u64 end, const struct range_call *c
 
 	if (!r)
 		r = call->run(g, start, end, arg);
-	debt_settle(gather_end(g));
+	call->pay(gather_end(g), start, end);
 	vma_merge(mm); /* what was cut, also by a call that failed */
 	return r;
 }
@@ -112,7 +122,7 @@ static s64 unmap(struct mmu_gather *g, u64 start, u64 end, u64 arg)
 
 s64 mm_unmap(struct mm *mm, u64 addr, u64 bytes)
 {
-	static const struct range_call call = { check_nothing, unmap };
+	static const struct range_call call = { check_nothing, unmap, debt_post };
 
 	return on_range(mm, addr, bytes, &call, 0);
 }
@@ -132,7 +142,7 @@ static s64 protect(struct mmu_gather *g, u64 start, u64 end, u64 prot)
 
 s64 mm_protect(struct mm *mm, u64 addr, u64 bytes, unsigned prot)
 {
-	static const struct range_call call = { check_covered, protect };
+	static const struct range_call call = { check_covered, protect, settle_now };
 
 	return prot_ok(prot) ? on_range(mm, addr, bytes, &call, prot) : -EINVAL;
 }
@@ -146,7 +156,7 @@ static s64 dontneed(struct mmu_gather *g, u64 start, u64 end, u64 arg)
 
 s64 mm_dontneed(struct mm *mm, u64 addr, u64 bytes)
 {
-	static const struct range_call call = { check_covered, dontneed };
+	static const struct range_call call = { check_covered, dontneed, settle_now };
 
 	return on_range(mm, addr, bytes, &call, 0);
 }
@@ -166,6 +176,7 @@ static s64 move(struct mmu_gather *g, u64 from, u64 end, u64 to)
 	u64 bytes = end - from;
 	s64 r;
 
+	held_wait(mm, to, to + bytes);
 	if (!vma_insert(mm, to, to + bytes, v->prot, v->huge))
 		return -ENOMEM;
 	r = zap_move(g, from, to, bytes);
@@ -188,7 +199,7 @@ static s64 move(struct mmu_gather *g, u64 from, u64 end, u64 to)
 
 s64 mm_remap(struct mm *mm, u64 addr, u64 bytes, u64 to)
 {
-	static const struct range_call call = { check_move, move };
+	static const struct range_call call = { check_move, move, settle_now };
 
 	return range_ok(to, bytes) ? on_range(mm, addr, bytes, &call, to) : -EINVAL;
 }

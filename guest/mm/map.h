@@ -24,7 +24,11 @@
 /* Maps zeroes at `addr`, or at a free place if it is 0; replaces nothing (-EINVAL). The address. */
 s64 mm_map(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigned flags);
 
-/* Unmaps what there is in the range; tables that serve nothing else are free when it returns. */
+/*
+ * Unmaps what there is in the range; tables that serve nothing else are free when it returns. With
+ * munmap "posted" (held.h) threads on other CPUs may use the pages for a while yet, until
+ * something is mapped there again at the latest.
+ */
 s64 mm_unmap(struct mm *mm, u64 addr, u64 bytes);
 
 /* -ENOMEM if the range has a gap. */

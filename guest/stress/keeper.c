@@ -4,6 +4,7 @@
 #include "guest/cpu/trap.h"
 #include "guest/lib/errno.h"
 #include "guest/mm/gup.h"
+#include "guest/mm/held.h"
 #include "guest/mm/map.h"
 #include "guest/sched/thread.h"
 #include "guest/stress/worker.h"
@@ -68,11 +69,15 @@ bool keeper_fill(struct worker *w)
 	return r >= 0;
 }
 
+/* A posted munmap has effect on other CPUs when it has been waited for. */
 static void unmap_all(struct worker *w, struct area *a)
 {
+	u64 va = area_va(w->area, home_of(a), 0);
+
 	begin_generation(a, 0, AREA_PAGES);
-	if (mm_unmap(w->process->mm, area_va(w->area, home_of(a), 0), LARGE_PAGE_SIZE))
-		finding(FOUND_LOST, area_va(w->area, home_of(a), 0), 0, 0);
+	if (mm_unmap(w->process->mm, va, LARGE_PAGE_SIZE))
+		finding(FOUND_LOST, va, 0, 0);
+	held_wait(w->process->mm, va, va + LARGE_PAGE_SIZE);
 	end_generation(a, 0, AREA_PAGES);
 }
 
@@ -122,11 +127,11 @@ bool keeper_renew(struct worker *w)
 		end_change(a, home, 0);
 		return false;
 	}
-	end_generation(a, r.first, r.count);
 	if (mm_map(mm, r.va, r.bytes, PROT_READ | PROT_WRITE, random_map_flags(w)) < 0) {
 		unmap_all(w, a);
 		home = 0;
 	}
+	end_generation(a, r.first, r.count); /* mm_map() has waited for a posted munmap */
 	end_change(a, home, 0);
 	return true;
 }

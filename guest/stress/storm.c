@@ -10,12 +10,14 @@
 #include "guest/cpu/timer.h"
 #include "guest/cpu/trap.h"
 #include "guest/flush/flush.h"
+#include "guest/flush/ring.h"
 #include "guest/lib/harness.h"
 #include "guest/lib/ktap.h"
 #include "guest/lib/print.h"
 #include "guest/mm/exit.h"
 #include "guest/mm/gather.h"
 #include "guest/mm/gup.h"
+#include "guest/mm/held.h"
 #include "guest/mm/page.h"
 #include "guest/mm/switch.h"
 #include "guest/mm/walk.h"
@@ -235,6 +237,23 @@ static void show_counters(const struct flush_counters *f0)
 		  g.pages, g.tables, x.exits, x.moved, x.detaches);
 }
 
+static void check_held(void)
+{
+	struct held_counters h;
+
+	held_counters(&h);
+	if (!held_is_posted())
+		return;
+	if (!ring_available()) {
+		ktap_skip("posted munmap: backend %s has no ring", flush_backend()->name);
+		return;
+	}
+	ktap_ok(h.posted,
+		"%lu munmaps posted, %lu pages, %lu at most held; %lu waited for, %lu not posted: "
+		"full%s",
+		h.posted, h.pages, h.most, h.waited, h.full, h.posted ? "" : ": no evidence");
+}
+
 /* On CPUs of their own, if there are enough, but not all the time. */
 static void live_stopped(u32 life)
 {
@@ -297,6 +316,7 @@ void stress_storm(const struct stress *s)
 	free = stress_census(); /* after the harness has its page */
 	run_storm();
 	check_work();
+	check_held();
 	show_counters(&f0);
 	findings_show();
 	ktap_ok(!findings_all(), "%u findings", findings_all());

@@ -2,6 +2,7 @@
 /*
  * Suite `mm`: the stress of guest/mm. Command line:
  *   backend=NAME  gup=seq|counter|counter-xchg|rcu|irqoff  teardown=batch|fullmm|cr3ref|detach
+ *   munmap=waited|posted                when it flushes (mm/held.h)
  *   seed=N  rounds=N  only=LIST of the words in `parts`
  *   backlog=N           tables that may wait (mm/walk.h); 0 has every munmap wait for readers
  *   quarantine=N        freed tables are kept and watched (mm/table.h)
@@ -14,6 +15,7 @@
 #include "guest/lib/ktap.h"
 #include "guest/lib/string.h"
 #include "guest/mm/exit.h"
+#include "guest/mm/held.h"
 #include "guest/mm/page.h"
 #include "guest/mm/table.h"
 #include "guest/mm/walk.h"
@@ -22,6 +24,7 @@
 
 u64 stress_census(void)
 {
+	held_drain();
 	exit_wait_reaped();
 	walk_quiesce();
 	table_quarantine_drain();
@@ -54,6 +57,14 @@ static bool choose_exit(void)
 
 	cmdline_get("teardown", name, sizeof(name));
 	return ktap_ok(exit_set_strategy(name), "exit strategy %s", name);
+}
+
+static bool choose_munmap(void)
+{
+	char name[16] = "waited";
+
+	cmdline_get("munmap", name, sizeof(name));
+	return ktap_ok(held_set_munmap(name), "munmap %s", name);
 }
 
 static void run_parts(const struct stress *s)
@@ -93,7 +104,7 @@ int suite_mm(void)
 
 	if (!flush_bring_up())
 		return ktap_verdict();
-	if (!choose_scheme(&s) || !choose_exit())
+	if (!choose_scheme(&s) || !choose_exit() || !choose_munmap())
 		return ktap_verdict();
 	exit_start_reaper(0);
 	run_parts(&s);

@@ -3,9 +3,9 @@
  * Suite `user`: programs in ring 3, on all CPUs. After each part every page is free again.
  *
  * Command line: backend=NAME as for suite `flush`, with `none` and `kick` as controls, for which
- * only relay runs; teardown=NAME and walk=NAME, strategies of mm/exit.h and mm/walk.h; rounds=N
- * scales the work; only=LIST of the words in `parts`; `panic`: a panic at the end, while
- * programs are in ring 3 on the other CPUs.
+ * only relay runs; teardown=NAME, walk=NAME and munmap=NAME, strategies of mm/exit.h, mm/walk.h and
+ * mm/held.h; rounds=N scales the work; only=LIST of the words in `parts`; `panic`: a panic at the
+ * end, while programs are in ring 3 on the other CPUs.
  */
 #include "guest/user/suite.h"
 
@@ -15,6 +15,7 @@
 #include "guest/lib/cmdline.h"
 #include "guest/lib/ktap.h"
 #include "guest/mm/exit.h"
+#include "guest/mm/held.h"
 #include "guest/mm/page.h"
 #include "guest/mm/walk.h"
 #include "guest/suites.h"
@@ -52,6 +53,7 @@ static void run_part(const struct part *p)
 
 	p->run(cmdline_u64("rounds", p->rounds));
 	run_everywhere(leave_lazy);
+	held_drain();
 	exit_wait_reaped();
 	walk_quiesce();
 	ktap_ok(page_free_count() == before, "%llu pages free, %llu before",
@@ -77,6 +79,8 @@ static bool set_strategies(void)
 
 	if (cmdline_get("teardown", name, sizeof(name)) && !exit_set_strategy(name))
 		return ktap_ok(false, "teardown=%s: no such strategy", name);
+	if (cmdline_get("munmap", name, sizeof(name)) && !held_set_munmap(name))
+		return ktap_ok(false, "munmap=%s: no such way", name);
 	if (!cmdline_get("walk", name, sizeof(name)))
 		return true;
 	why_not = walk_set_scheme(name, false);

@@ -13,6 +13,7 @@
 #include "tests/sim/frames.h"
 #include "tests/sim/kernel_tables.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/ring.h"
 #include "tests/sim/schedule.h"
 
 #define VMAP_PAGES 4u
@@ -61,6 +62,7 @@ void machine_reset(unsigned cpus)
 	reset_variables();
 	frames_reset();
 	oracle_reset();
+	ring_reset();
 	timeline_reset();
 	sim.cpus = cpus;
 	sim.self = 0;

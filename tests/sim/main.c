@@ -13,15 +13,17 @@
 #include <time.h>
 
 #include "guest/mm/exit.h"
+#include "guest/mm/held.h"
 #include "guest/mm/walk.h"
 #include "tests/sim/frames.h"
+#include "tests/sim/ring.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/schedule.h"
 
 static const struct sim_scenario *const groups[] = {
-	litmus_scenarios, gup_scenarios,  unmap_scenarios, fork_scenarios,
-	huge_scenarios,	  exit_scenarios, walk_scenarios,  switch_scenarios,
-	vmap_scenarios,	  lock_scenarios, page_scenarios,  storm_scenarios,
+	litmus_scenarios, gup_scenarios,  unmap_scenarios,  fork_scenarios, huge_scenarios,
+	exit_scenarios,	  walk_scenarios, switch_scenarios, vmap_scenarios, lock_scenarios,
+	page_scenarios,	  held_scenarios, storm_scenarios,
 };
 
 static struct {
@@ -79,6 +81,9 @@ static void wind_up(void)
 	scene_end();
 	exit_reap();
 	walk_quiesce();
+	ring_finish();
+	held_drain();
+	ring_close();
 	frames_census(run.frames);
 }
 

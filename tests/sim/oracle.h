@@ -27,7 +27,10 @@ void oracle_plain_entry(const struct sim_cpu *c, u32 frame, u64 old, u64 value);
  */
 void oracle_coherence(const unsigned before[SIM_CPUS]);
 
-/* I5: mm->lock is given back: no CPU may hold a translation that the tables do not grant. */
+/*
+ * I5: mm->lock is given back: no CPU may hold a translation that the tables do not grant, but of
+ * what is unmapped while a posted flush of it is not complete.
+ */
 void oracle_unlock(const struct mutex *m);
 
 /* I3, I7: the thread, without a lock, has read `value` from `slot`; it looks at a page's structure.

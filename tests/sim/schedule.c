@@ -2,6 +2,7 @@
 #include "tests/sim/schedule.h"
 
 #include "guest/flush/backend.h"
+#include "tests/sim/ring.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -173,7 +174,8 @@ void schedule_refresh(const struct sim_cpu *c)
 		    c->running && (!c->waiting || (c->deliver && c->irq_on)));
 	set_enabled(ACT_DRAIN * SIM_CPUS + cpu, c->buffered);
 	set_enabled(ACT_IRQ * SIM_CPUS + cpu,
-		    (c->flush_pending && c->irq_on && c->running && !c->deliver) || c->posted);
+		    (c->flush_pending && c->irq_on && c->running && !c->deliver) || c->posted ||
+			    ring_due(cpu));
 	set_enabled(ACT_HOST * SIM_CPUS + cpu,
 		    c->running ? left->deschedules && alive : !c->starved);
 	set_enabled(ACT_TICK * SIM_CPUS + cpu,
@@ -310,6 +312,8 @@ static void act(unsigned actor)
 			memory_drain(c);
 			tlb_flush_request(c, c->posted);
 			c->posted = NULL;
+		} else if (ring_due(actor % SIM_CPUS)) {
+			ring_act(c);
 		} else {
 			c->deliver = true;
 		}

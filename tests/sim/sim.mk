@@ -13,7 +13,7 @@ SIM_ENGINE ?= $(SIM_OUT)/engine
 
 # Not page.c, whose place frames.c takes. Those in sim_wrapped include page.c and pgtable.c.
 sim_guest := $(filter-out guest/mm/page.c guest/mm/pgtable.c,$(wildcard guest/mm/*.c)) \
-	guest/cpu/root.c guest/flush/flush.c guest/sched/mutex.c
+	guest/cpu/root.c guest/flush/flush.c guest/flush/ring.c guest/sched/mutex.c
 sim_wrapped := tests/sim/kernel_tables.c tests/sim/buddy.c
 sim_engine := $(filter-out $(sim_wrapped),$(wildcard tests/sim/*.c)) $(wildcard tests/sim/scenarios/*.c)
 sim_guest_names := $(sim_guest:.c=.o) $(sim_wrapped:.c=.o)

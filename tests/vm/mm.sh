@@ -45,6 +45,7 @@ mm_matrix() {
 	mm_run ipi 20 "gup=irqoff only=trade"
 	mm_run hyperv 100 "gup=seq teardown=batch only=translations,storm quarantine=64"
 	mm_run hyperflush 100 "gup=seq teardown=detach only=translations,storm seed=2"
+	mm_run hyperflush 80 "gup=seq munmap=posted teardown=fullmm only=storm seed=5"
 	mm_run ipi 100 "gup=seq teardown=fullmm only=storm seed=3"
 	mm_run kvm 100 "gup=seq teardown=cr3ref only=translations,storm seed=4 quarantine=64"
 	mm_irqoff
@@ -59,6 +60,7 @@ mm_long() {
 		done
 	done
 	mm_run hyperflush 300 "gup=counter teardown=fullmm only=storm seed=5"
+	mm_run lowered 300 "gup=rcu munmap=posted teardown=batch only=storm seed=9"
 	mm_run kvm 300 "gup=counter-xchg teardown=batch only=trade,storm seed=6"
 	mm_run hyperv 300 "gup=rcu teardown=cr3ref only=storm seed=7"
 	mm_run ipi 100 "gup=irqoff teardown=batch only=trade,storm seed=8"

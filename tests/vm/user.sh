@@ -37,6 +37,6 @@ user_matrix() {
 
 user_long() {
 	for b in ipi kvm hyperv xen hyperflush lowered; do
-		user_run "$b" user "walk=counter teardown=detach"
+		user_run "$b" user "walk=counter teardown=detach munmap=posted"
 	done
 }

@@ -3,10 +3,12 @@
 #include "guest/cpu/memory.h"
 #include "guest/mm/exit.h"
 #include "guest/mm/fork.h"
+#include "guest/mm/held.h"
 #include "guest/mm/huge.h"
 #include "guest/mm/vmap.h"
 #include "guest/mm/walk.h"
 #include "tests/sim/frames.h"
+#include "tests/sim/ring.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/schedule.h"
 
@@ -193,6 +195,13 @@ static void set_up(void)
 		scene_release(a);
 }
 
+static void set_up_posted(void)
+{
+	ring_open();
+	EXPECT(held_set_munmap("posted"));
+	set_up();
+}
+
 /* Collapse and split beside the rest, which is slow: tables of 512 entries are looked through. */
 
 static void collapse(struct mm *mm, struct hold *h)
@@ -231,5 +240,10 @@ const struct sim_scenario storm_scenarios[] = {
 	  .what = "random calls of two threads on a 2 MiB page",
 	  .cpus = 2,
 	  .setup = set_up_huge },
+	{ .name = "storm-posted",
+	  .what = "the storm, with munmap posted",
+	  .cpus = 3,
+	  .flush = "hyperflush",
+	  .setup = set_up_posted },
 	{ 0 },
 };

@@ -16,7 +16,8 @@
 	X(HYPERV, "hyperv", "Hyper-V flush hypercalls, served inside KVM")            \
 	X(XEN, "xen", "HVMOP_flush_tlbs")                                             \
 	X(HYPERFLUSH, "hyperflush", "the hyperflush ABI, served by the VMM")          \
-	X(LOWERED, "lowered", "hyperflush, lowered to Hyper-V where the VMM says so")
+	X(LOWERED, "lowered", "hyperflush, lowered to Hyper-V where the VMM says so") \
+	X(ELIDED, "elided", "hyperflush, or the steal-time flush bit for preempted vCPUs")
 
 enum hf_backend {
 #define HF_BACKEND_ENUM(id, name, what) HF_BACKEND_##id,

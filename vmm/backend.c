@@ -103,6 +103,8 @@ uint32_t backend_interfaces(enum hf_backend backend)
 		return 1u << backend;
 	case HF_BACKEND_LOWERED:
 		return BIT(LOWERED) | BIT(HYPERFLUSH) | BIT(HYPERV);
+	case HF_BACKEND_ELIDED:
+		return BIT(HYPERFLUSH) | BIT(KVM);
 	default:
 		return 0;
 	}

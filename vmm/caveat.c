@@ -8,16 +8,17 @@
 
 #define BIT(backend) (1u << HF_BACKEND_##backend)
 #define HYPERV_CALLS (BIT(HYPERV) | BIT(LOWERED))
+#define STEAL_TIME   (BIT(KVM) | BIT(ELIDED))
 
 /* Each is told with the change that fixes it. */
 static const struct caveat caveats[] = {
-	{ "4.16", "5.4.19", KVM_VENDOR_UNKNOWN, false, BIT(KVM),
+	{ "4.16", "5.4.19", KVM_VENDOR_UNKNOWN, false, STEAL_TIME,
 	  "CVE-2019-3016: the host may clear the flush bit of a preempted vCPU without flushing "
 	  "(fixed in 5.4.19 and 5.6)" },
-	{ "5.5", "5.6", KVM_VENDOR_UNKNOWN, false, BIT(KVM),
+	{ "5.5", "5.6", KVM_VENDOR_UNKNOWN, false, STEAL_TIME,
 	  "CVE-2019-3016: the host may clear the flush bit of a preempted vCPU without flushing "
 	  "(fixed in 5.4.19 and 5.6)" },
-	{ "4.16", "5.19", KVM_VENDOR_UNKNOWN, false, BIT(KVM),
+	{ "4.16", "5.19", KVM_VENDOR_UNKNOWN, false, STEAL_TIME,
 	  "CVE-2022-39189: a vCPU preempted inside KVM's emulator may go on with an old "
 	  "translation "
 	  "(6cd88243c7e0, in 5.19 and stable backports)" },
@@ -38,7 +39,8 @@ static const struct caveat caveats[] = {
 	  "CVE-2026-98715: a pending flush is dropped when a VMRUN fails (60d93c27859f)" },
 	{ "6.13", "7.2.10", KVM_VENDOR_AMD, false, CAVEAT_ALL,
 	  "CVE-2026-98715: a pending flush is dropped when a VMRUN fails (60d93c27859f)" },
-	{ "", "6.7", KVM_VENDOR_UNKNOWN, false, BIT(HYPERFLUSH) | BIT(LOWERED) | BIT(XEN),
+	{ "", "6.7", KVM_VENDOR_UNKNOWN, false,
+	  BIT(HYPERFLUSH) | BIT(LOWERED) | BIT(ELIDED) | BIT(XEN),
 	  "KVM_SET_SREGS flushes as a consequence of loading the root anew; asked for explicitly "
 	  "since 4346db6e6e7a (6.7)" },
 };

@@ -30,6 +30,17 @@ struct flush_cpu *flush_cpu(unsigned cpu);
 /* Sends VECTOR_FLUSH to `remote` in x2APIC cluster mode and waits until each has acknowledged. */
 void flush_by_ipi(const struct flush_request *req, const struct cpumask *remote);
 
+/* NULL if the host has KVM's steal time with flushes (steal.c), else the reason why not. */
+const char *steal_probe(void);
+/* Each CPU, where steal_probe() has found it. */
+void steal_init_cpu(void);
+/*
+ * Flags those of `remote` that the host says it has descheduled, at an instruction's boundary: it
+ * flushes them wholly before it next enters them. The others. The page-table stores are globally
+ * visible. Preemption is off.
+ */
+struct cpumask steal_leave_to_host(const struct cpumask *remote);
+
 /*
  * hyperflush: builds a `flush` request for `remote` in this CPU's input page. Its length in bytes.
  * Preemption is off.
@@ -53,6 +64,6 @@ u64 hypercall_page_xen(void);
 u64 hypercall_page_hyperflush(void);
 
 extern const struct flush_backend flush_none, flush_kick, flush_ipi, flush_kvm, flush_hyperv,
-	flush_xen, flush_hyperflush, flush_lowered;
+	flush_xen, flush_hyperflush, flush_lowered, flush_elided;
 
 #endif

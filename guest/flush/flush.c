@@ -21,6 +21,7 @@ static const struct flush_backend *const backends[HF_BACKEND_COUNT] = {
 	[HF_BACKEND_XEN] = &flush_xen,
 	[HF_BACKEND_HYPERFLUSH] = &flush_hyperflush,
 	[HF_BACKEND_LOWERED] = &flush_lowered,
+	[HF_BACKEND_ELIDED] = &flush_elided,
 };
 
 static const enum hf_backend auto_order[] = { HF_BACKEND_HYPERV, HF_BACKEND_HYPERFLUSH,

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hyperflush ABI's flush, fence and detach (ring.c has its ring), and `lowered`: the same ABI
- * where the VMM says that KVM serves plain flushes faster as Hyper-V calls.
+ * The hyperflush ABI's flush, fence and detach (ring.c has its ring), and two more that are the
+ * same ABI where the VMM offers something besides:
+ *
+ *   lowered   plain flushes go as Hyper-V calls, for the VMM says that KVM serves those faster
+ *   elided    targets that KVM's steal time says are descheduled are left to KVM; if they all are,
+ *             there is no call
  */
 #include "guest/cpu/msr.h"
 #include "guest/cpu/percpu.h"
@@ -201,6 +205,28 @@ static void flush_plain_lowered(const struct flush_request *req, const struct cp
 		flush_hyperv.flush(req, remote);
 }
 
+static const char *probe_elided(void)
+{
+	const char *why_not = probe();
+
+	return why_not ? why_not : steal_probe();
+}
+
+static void init_cpu_elided(void)
+{
+	init_cpu();
+	steal_init_cpu();
+}
+
+/* The STRONG form asks for more than KVM promises of a target that is descheduled. */
+static void flush_running(const struct flush_request *req, const struct cpumask *remote)
+{
+	struct cpumask running = req->flags & FLUSH_STRONG ? *remote : steal_leave_to_host(remote);
+
+	if (!cpumask_empty(&running))
+		flush(req, &running);
+}
+
 const struct flush_backend flush_hyperflush = {
 	.id = HF_BACKEND_HYPERFLUSH,
 	.name = "hyperflush",
@@ -219,6 +245,17 @@ const struct flush_backend flush_lowered = {
 	.init = init_lowered,
 	.init_cpu = init_cpu_lowered,
 	.flush = flush_plain_lowered,
+	.fence = fence,
+	.detach = detach,
+};
+
+const struct flush_backend flush_elided = {
+	.id = HF_BACKEND_ELIDED,
+	.name = "elided",
+	.probe = probe_elided,
+	.init = init,
+	.init_cpu = init_cpu_elided,
+	.flush = flush_running,
 	.fence = fence,
 	.detach = detach,
 };

@@ -9,7 +9,6 @@
 #include "guest/cpu/percpu.h"
 #include "guest/flush/backend.h"
 #include "guest/lib/string.h"
-#include "guest/mm/page.h"
 
 /* Constant after boot. */
 static struct {
@@ -17,51 +16,10 @@ static struct {
 	bool amd;    /* VMMCALL. The other one would be written over, in text that is read-only */
 } kvm;
 
-static const char *probe(void)
-{
-	u32 base = hypervisor_base(KVM_PV_SIGNATURE);
-
-	if (!base)
-		return "no KVM CPUID leaf";
-	u32 features = cpuid(base + KVM_PV_CPUID_FEATURES, 0).eax;
-
-	if (!(features & KVM_PV_FEATURE_STEAL))
-		return "KVM leaf without steal time";
-	if (!(features & KVM_PV_FEATURE_TLB_FLUSH))
-		return "KVM leaf without PV_TLB_FLUSH";
-	return NULL;
-}
-
-static void init_cpu(void)
-{
-	wrmsr(KVM_PV_MSR_STEAL_TIME, virt_to_phys(&flush_cpu(cpu_id())->steal) | 1);
-}
-
-/*
- * True: the host will flush `cpu` before it next enters it. The host takes
- * the byte with an exchange: either it sees our bit, or the compare-and-swap
- * fails here and the CPU gets its interrupt.
- */
-static bool leave_to_host(unsigned cpu)
-{
-	u8 *preempted = &flush_cpu(cpu)->steal.preempted;
-	u8 state = __atomic_load_n(preempted, __ATOMIC_RELAXED);
-
-	if (!(state & KVM_PV_PREEMPTED))
-		return false;
-	return __atomic_compare_exchange_n(preempted, &state, state | KVM_PV_FLUSH_TLB, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
 static void flush(const struct flush_request *req, const struct cpumask *remote)
 {
-	struct cpumask running = *remote;
-	for_each_cpu (cpu, remote) {
-		if (leave_to_host(cpu)) {
-			cpumask_clear(&running, cpu);
-			flush_cpu(cpu_id())->counters.skipped++;
-		}
-	}
+	struct cpumask running = steal_leave_to_host(remote);
+
 	if (cpumask_weight(&running))
 		flush_by_ipi(req, &running);
 }
@@ -100,9 +58,9 @@ static void init(void)
 const struct flush_backend flush_kvm = {
 	.id = HF_BACKEND_KVM,
 	.name = "kvm",
-	.probe = probe,
+	.probe = steal_probe,
 	.init = init,
-	.init_cpu = init_cpu,
+	.init_cpu = steal_init_cpu,
 	.flush = flush,
 	.yield_to = yield_to,
 };

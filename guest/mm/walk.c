@@ -18,14 +18,12 @@ static const struct walk_scheme schemes[] = {
 /*
  * Flushes that meet H1 to H4. kvm: a running target takes an interrupt, a preempted one
  * was left to the host by a compare-and-swap after U1. xen and hyperflush: every
- * running target leaves guest mode before the call returns. Hyper-V promises less: that the
- * flushes' effects can be observed.
+ * running target leaves guest mode before the call returns; elided is both. Hyper-V promises less:
+ * that the flushes' effects can be observed.
  */
 static const bool flush_is_fence[HF_BACKEND_COUNT] = {
-	[HF_BACKEND_IPI] = true,
-	[HF_BACKEND_KVM] = true,
-	[HF_BACKEND_XEN] = true,
-	[HF_BACKEND_HYPERFLUSH] = true,
+	[HF_BACKEND_IPI] = true,	[HF_BACKEND_KVM] = true,    [HF_BACKEND_XEN] = true,
+	[HF_BACKEND_HYPERFLUSH] = true, [HF_BACKEND_ELIDED] = true,
 };
 
 const struct walk_scheme *walk_scheme = &schemes[SEQ];

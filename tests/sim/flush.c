@@ -7,7 +7,7 @@
  *   kvm          the same for running targets; others flush before they run again. Has
  *                `yield_to` too
  *   hyperflush   each running target leaves guest mode and flushes before it goes on; the
- *   xen          call waits for that. IF does not matter. hyperflush has `detach` too
+ *   xen          call waits for that. IF does not matter. hyperflush and elided have `detach` too
  *   hyperv       the flush, and what was stored through the old translations is visible: it
  *                says nothing of the target's other stores
  *   lowered      control: hyperflush, but not waited for
@@ -190,6 +190,7 @@ BACKEND(HYPERV, hyperv, only_flush, NULL, NULL);
 BACKEND(XEN, xen, exit_and_wait, NULL, NULL);
 BACKEND(HYPERFLUSH, hyperflush, exit_and_wait, detach, NULL);
 BACKEND(LOWERED, lowered, post, NULL, NULL);
+BACKEND(ELIDED, elided, exit_and_wait, detach, NULL);
 
 /* guest/cpu/tlb.c's, whose instructions are not simulated. */
 void tlb_flush_all(void)

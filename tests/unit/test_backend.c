@@ -90,13 +90,13 @@ static void one_interface_needs(void **state)
 	expect_lacking(BIT(HYPERV) | BIT(LOWERED), 4);
 	setup(NULL);
 	fake_kvm.caps[KVM_CAP_X86_MSR_FILTER] = 0;
-	expect_lacking(BIT(HYPERFLUSH) | BIT(LOWERED), 4);
+	expect_lacking(BIT(HYPERFLUSH) | BIT(LOWERED) | BIT(ELIDED), 4);
 	setup(NULL);
 	kvm_leaf.eax = KVM_PV_FEATURE_STEAL;
-	expect_lacking(BIT(KVM), 4);
+	expect_lacking(BIT(KVM) | BIT(ELIDED), 4);
 	setup(NULL);
 	host.host.count = 0;
-	expect_lacking(BIT(KVM), 4);
+	expect_lacking(BIT(KVM) | BIT(ELIDED), 4);
 	setup(NULL);
 	host.hv.count = 0;
 	expect_lacking(BIT(HYPERV) | BIT(LOWERED), 4);

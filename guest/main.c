@@ -70,6 +70,7 @@ static void init_cpus(void)
 	u32 count = acpi_cpu_ids(boot.rsdp, apic_ids, GUEST_MAX_CPUS);
 	u32 limit = (u32)cmdline_u64("cpus", GUEST_MAX_CPUS);
 
+	pic_mask();
 	apic_init_cpu(this_cpu(), apic_enable());
 	timer_init();
 	sched_init_cpu(this_cpu(), &boot_idle);

@@ -11,6 +11,8 @@
 #define APIC_BASE_ENABLE   (1u << 11)
 #define APIC_BASE_X2	   (1u << 10)
 #define XAPIC_PHYS	   0xfee00000ul
+#define PIC_MASTER_MASK	   0x21u
+#define PIC_SLAVE_MASK	   0xa1u
 
 /* Register offsets; in x2APIC mode MSR 0x800 + offset / 16. */
 #define APIC_ID	       0x020u
@@ -80,6 +82,12 @@ u32 apic_enable(void)
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
 	return x2 ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+void pic_mask(void)
+{
+	outb(PIC_MASTER_MASK, 0xff);
+	outb(PIC_SLAVE_MASK, 0xff);
 }
 
 void apic_init_cpu(struct cpu *cpu, u32 apic_id)

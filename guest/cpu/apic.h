@@ -12,6 +12,12 @@
 /* Turns this CPU's APIC on, everything masked. Returns its id. Needs no struct cpu. */
 u32 apic_enable(void);
 
+/*
+ * Masks a PC's two PICs: their interrupts have exceptions' vectors, and Bochs delivers them with
+ * LINT0 masked. CPU 0, once, interrupts off.
+ */
+void pic_mask(void);
+
 /* Sets up IPIs to this CPU: cpu->apic_id and cpu->apic_ldr. After apic_enable(), once a CPU. */
 struct cpu;
 void apic_init_cpu(struct cpu *cpu, u32 apic_id);

@@ -357,6 +357,26 @@ static void the_rest_is_the_hosts(void **state)
 	assert_int_equal(leaf(0x80000001, 0)->edx, 1u << 29);
 }
 
+/* PCIDs and INVPCID: where KVM has them, and nowhere else. */
+static void pcids(void **state)
+{
+	struct kvm_cpuid_entry2 entries[] = {
+		{ .function = 0, .eax = 7 },
+		{ .function = 1, .ecx = 1u << 17 },
+		{ .function = 7, .index = 0, .flags = INDEXED, .ebx = 1u << 10 },
+	};
+	const struct cpuid_table host = { entries, COUNT_OF(entries) };
+
+	(void)state;
+	build(&host, 4, 1, BIT(HYPERFLUSH));
+	assert_true(leaf(1, 0)->ecx & 1u << 17);
+	assert_true(leaf(7, 0)->ebx & 1u << 10);
+	entries[1].ecx = entries[2].ebx = 0;
+	build(&host, 4, 1, BIT(HYPERFLUSH));
+	assert_false(leaf(1, 0)->ecx & 1u << 17);
+	assert_false(leaf(7, 0)->ebx & 1u << 10);
+}
+
 static void no_leaf_twice(void **state)
 {
 	(void)state;
@@ -421,6 +441,7 @@ int main(void)
 		cmocka_unit_test(caches_and_cores),
 		cmocka_unit_test(amd_topology),
 		cmocka_unit_test(the_rest_is_the_hosts),
+		cmocka_unit_test(pcids),
 		cmocka_unit_test(no_leaf_twice),
 		cmocka_unit_test(phys_bits),
 		cmocka_unit_test(find),

@@ -59,10 +59,10 @@ static void run_suite(void *arg)
 
 static void init_memory(void)
 {
+	tlb_init();
 	paging_init_cpu();
 	page_init(&boot);
 	pt_init(&boot);
-	tlb_init();
 }
 
 static void init_cpus(void)

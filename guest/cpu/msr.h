@@ -15,12 +15,13 @@
 #define EFER_LME (1u << 8)
 #define EFER_NXE (1u << 11)
 
-#define CR0_PE	(1ul << 0)
-#define CR0_EM	(1ul << 2)
-#define CR0_WP	(1ul << 16)
-#define CR0_PG	(1ul << 31)
-#define CR4_PAE (1ul << 5)
-#define CR4_PGE (1ul << 7)
+#define CR0_PE	  (1ul << 0)
+#define CR0_EM	  (1ul << 2)
+#define CR0_WP	  (1ul << 16)
+#define CR0_PG	  (1ul << 31)
+#define CR4_PAE	  (1ul << 5)
+#define CR4_PGE	  (1ul << 7)
+#define CR4_PCIDE (1ul << 17)
 
 #define RFLAGS_IF (1ul << 9)
 

@@ -85,6 +85,7 @@ static void add_cpu(u32 apic_id)
 	cpu->id = count;
 	cpu->apic_id = apic_id;
 	cpu->mm.root_word = ROOT_ACTIVE | pt_kernel_root();
+	cpu->mm.pcids = boot_cpu.mm.pcids;
 	cpus[count++] = cpu;
 	ap_idle[ticket] = thread_alloc("idle", cpu);
 	ap_stack_tops[ticket] = thread_stack_top(ap_idle[ticket]);

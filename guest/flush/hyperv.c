@@ -59,6 +59,12 @@ static unsigned build_list(const struct flush_request *req, u64 *gva)
 
 	if (req->flags & (FLUSH_TABLES | FLUSH_GLOBALS))
 		return 0; /* TLFS says nothing of paging-structure caches in a list flush */
+	/*
+	 * mm/pcid.h: a target need not have the mm's PCID in CR3. On AMD, KVM carries out a list by
+	 * INVLPGA, which is not known to reach the others.
+	 */
+	if (this_mm_cpu()->pcids)
+		return 0;
 	for (unsigned i = 0; i < req->nr_ranges; i++) {
 		u64 start = req->ranges[i].start, left = req->ranges[i].pages;
 

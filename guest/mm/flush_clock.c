@@ -4,7 +4,8 @@
 #include "guest/cpu/memory.h"
 #include "guest/cpu/percpu.h"
 
-static _Alignas(CACHE_LINE) u64 now; /* ticks once for each full flush */
+/* Ticks once for each full flush. From 1 on: 0 is before all stamps (vmap.c). */
+static _Alignas(CACHE_LINE) u64 now = 1;
 
 /* The caller's locked clear is the barrier: a flush that began before it has a tick up to this. */
 u64 flush_clock_stamp(void)

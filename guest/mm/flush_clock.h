@@ -28,7 +28,10 @@
 /* The stamp for entries cleared before the call. The clear was a locked instruction. */
 u64 flush_clock_stamp(void);
 
-/* Around a full flush (all non-global entries at least) of the calling CPU; interrupts off. */
+/*
+ * Around a full flush (all non-global entries at least, of every PCID) of the calling CPU;
+ * interrupts off.
+ */
 u64 flush_clock_tick(void);
 void flush_clock_publish(u64 tick);
 

@@ -175,7 +175,9 @@ static void settle(struct mmu_gather *g)
 	/*
 	 * The entries before the look at mm->cpus; pairs with mm_switch(), which sets
 	 * its bit before it loads the root. A CPU that is missing here walks the new entries.
+	 * The generation too: it looks at that after the bit, and forgets the old ones.
 	 */
+	mem_store(&mm->tlb_gen, mm->tlb_gen + 1);
 	mem_fence();
 	cpumask_copy(&g->flush.targets, &mm->cpus);
 	g->flush.flags = g->unlinked ? FLUSH_TABLES : 0;

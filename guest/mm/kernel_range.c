@@ -68,7 +68,8 @@ int kernel_range_protect(const struct flush_range *r, unsigned n, u64 clear, u64
 		return 0;
 	if (changed & PTE_GLOBAL)
 		req.flags = FLUSH_GLOBALS;
-	if (n <= FLUSH_MAX_RANGES) {
+	/* Under PCIDs that are not current INVLPG leaves what is not global. */
+	if (n <= FLUSH_MAX_RANGES && !this_mm_cpu()->pcids) {
 		req.nr_ranges = n;
 		for (unsigned i = 0; i < n; i++)
 			req.ranges[i] = r[i];

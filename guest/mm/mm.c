@@ -13,6 +13,8 @@
 
 _Static_assert(sizeof(struct mm) <= PAGE_SIZE, "one page");
 
+static u64 last_id;
+
 static struct mm *try_create(void)
 {
 	paddr_t pa = page_alloc_zeroed();
@@ -30,6 +32,7 @@ static struct mm *try_create(void)
 		page_put(pa);
 		return NULL;
 	}
+	mm->id = mem_add(&last_id, 1);
 	mm->users = mm->root_refs = 1;
 	mm->tables = 1;
 	return mm;

@@ -30,10 +30,12 @@ struct mm {
 	 * of them, lazy ones too.
 	 */
 	_Alignas(64) struct cpumask cpus;
+	u64 tlb_gen;   /* lock-free: flushes so far, those that are to come now included; pcid.h */
 	u32 users;     /* lock-free: threads, and others who use the mappings; the last one's end is
 			  exit */
 	u32 root_refs; /* lock-free: one for all users, one for each CR3; switch.h */
 
+	u64 id; /* constant; of no other mm, ever */
 	struct mutex lock;
 	struct vma *vmas; /* ascending, disjoint; vma.h */
 	u32 nr_vmas;

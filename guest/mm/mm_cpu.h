@@ -7,6 +7,13 @@
 
 struct mm;
 
+#define MM_PCIDS 6u /* a CPU; the TLB that they share grows no larger with more */
+
+struct pcid_slot {
+	u64 mm;	 /* id of the mm whose translations the PCID tags; 0: nobody's */
+	u64 gen; /* mm->tlb_gen when they were forgotten last, or an older one */
+};
+
 /*
  * The root in CR3 and what its CPU does with it, in one word, because the host
  * may change both (`detach`): it swaps LAZY|root for MOVED|other root by
@@ -25,6 +32,11 @@ struct mm_cpu {
 	_Alignas(64) u64 root_word;
 	struct mm *active; /* whose root this is, referenced by it; NULL: the kernel's. Interrupts
 			      off. */
+
+	/* PCIDs; interrupts off. */
+	u32 pcids;     /* in use, 1 to `pcids`; 0: CR4.PCIDE is clear. Constant from bring-up on */
+	u32 next_pcid; /* slot to be taken for the next mm that has none; pcid.c */
+	struct pcid_slot pcid[MM_PCIDS];
 
 	/* Odd while this CPU is in a counted walk (walk.h); written by this CPU only. */
 	_Alignas(64) u64 walks;

@@ -6,6 +6,7 @@
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/tlb.h"
 #include "guest/mm/exit.h"
+#include "guest/mm/pcid.h"
 #include "guest/mm/pgtable.h"
 #include "guest/mm/walk.h"
 #include "guest/sched/thread.h"
@@ -42,7 +43,7 @@ static void enter(struct mm_cpu *me, struct mm *next)
 	mem_add(&next->root_refs, 1);
 	cpumask_set_atomic(&next->cpus, this_cpu()->id); /* before CR3: flushes must find us */
 	me->active = next;
-	root_load(next->root);
+	root_load_tagged(next->root, me->pcids ? pcid_tag(me, next) : 0);
 }
 
 static void go_lazy(struct mm_cpu *me)

@@ -17,7 +17,7 @@ enum vmap_room {
 	ROOM_NONE,
 };
 
-/* Non-global entries: every reload of CR3 is a flush of them. */
+/* Non-global entries: without PCIDs every reload of CR3 is a flush of them. */
 static struct {
 	struct spinlock lock; /* of all below; taken with interrupts off */
 	u32 pages, next;      /* the search begins at `next`: those before it were freed last */

@@ -38,9 +38,13 @@ int suite_mm_boot(void)
 		const char *name;
 		void (*run)(void);
 	} part[] = {
-		{ "mutex", selftest_mutex }, { "roots", selftest_roots },
-		{ "exit", selftest_exit },   { "flush clock", selftest_flush_clock },
-		{ "vmap", selftest_vmap },   { "kernel ranges", selftest_kernel_range },
+		{ "mutex", selftest_mutex },
+		{ "roots", selftest_roots },
+		{ "PCIDs", selftest_pcid },
+		{ "exit", selftest_exit },
+		{ "flush clock", selftest_flush_clock },
+		{ "vmap", selftest_vmap },
+		{ "kernel ranges", selftest_kernel_range },
 	};
 
 	if (!flush_bring_up())

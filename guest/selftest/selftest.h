@@ -33,6 +33,7 @@ void selftest_threads(void);
 /* Of the suite "mm-boot". */
 void selftest_mutex(void);
 void selftest_roots(void);
+void selftest_pcid(void);
 void selftest_exit(void);
 void selftest_flush_clock(void);
 void selftest_vmap(void);

@@ -155,7 +155,8 @@ static bool detach(paddr_t from, paddr_t to, const struct cpumask *set, struct c
 		*word = to | ROOT_MOVED;
 		if (sim.logging)
 			timeline_add(cpu, "~ moved to frame %lu by the host", to >> PAGE_SHIFT);
-		tlb_set_root(c, to);
+		tlb_load_cr3(c, to);
+		tlb_forget_user(c);
 		cpumask_set(moved, cpu);
 	}
 	return true;
@@ -193,14 +194,24 @@ BACKEND(LOWERED, lowered, post, NULL, NULL);
 BACKEND(ELIDED, elided, exit_and_wait, detach, NULL);
 
 /* guest/cpu/tlb.c's, whose instructions are not simulated. */
-void tlb_flush_all(void)
+static void invalidate(void (*forget)(struct sim_cpu *c))
 {
 	bool was = irq_save();
 	u64 tick = flush_clock_tick();
 
 	sim_step();
 	memory_drain(sim_cpu());
-	tlb_forget_all(sim_cpu());
+	forget(sim_cpu());
 	flush_clock_publish(tick);
 	irq_restore(was);
+}
+
+void tlb_flush_all(void)
+{
+	invalidate(tlb_forget_all);
+}
+
+void tlb_flush_contexts(void)
+{
+	invalidate(tlb_forget_user);
 }

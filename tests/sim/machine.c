@@ -44,6 +44,9 @@ static void reset_cpu(struct sim_cpu *c, u32 id)
 	c->guest = (struct cpu){ .self = &c->guest, .id = id };
 	c->buffered = c->edges = 0;
 	c->cr3 = 0;
+	c->pcid = 0;
+	for (unsigned i = 0; i <= SIM_PCIDS; i++)
+		c->aside[i].edges = 0;
 	c->irq_on = true;
 	c->flush_pending = c->deliver = c->tick = false;
 	c->inbox = 0;
@@ -55,7 +58,7 @@ static void reset_cpu(struct sim_cpu *c, u32 id)
 	c->threads = 0;
 }
 
-void machine_reset(unsigned cpus)
+void machine_reset(unsigned cpus, unsigned pcids)
 {
 	if (!frames_ram)
 		frames_init();
@@ -65,6 +68,7 @@ void machine_reset(unsigned cpus)
 	ring_reset();
 	timeline_reset();
 	sim.cpus = cpus;
+	sim.pcids = pcids;
 	sim.self = 0;
 	sim.threads = 0;
 	sim.mms = 0;
@@ -83,7 +87,8 @@ void machine_boot(const char *flush)
 	kernel_tables_init();
 	for (u32 i = 0; i < sim.cpus; i++) {
 		sim.cpu[i].guest.mm.root_word = ROOT_ACTIVE | pt_kernel_root();
-		tlb_set_root(&sim.cpu[i], pt_kernel_root());
+		sim.cpu[i].guest.mm.pcids = sim.pcids;
+		tlb_load_cr3(&sim.cpu[i], pt_kernel_root());
 	}
 	root_load(pt_kernel_root()); /* as pt_init() does */
 	vmap_init(VMAP_PAGES);

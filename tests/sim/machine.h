@@ -19,6 +19,7 @@
 #define SIM_THREADS 12u
 #define SIM_STORES  6u	  /* of a store buffer */
 #define SIM_EDGES   1600u /* of a TLB */
+#define SIM_PCIDS   2u	  /* beside PCID 0 */
 #define SIM_MMS	    6u
 #define SIM_PINS    4u /* pages of a watched pin */
 #define SIM_SEEN    64u
@@ -42,10 +43,19 @@ struct sim_edge {
 	u64 va;
 	u64 *slot;
 	u64 value;
-	u32 child; /* frame */
-	u8 level;  /* of `slot`'s table */
+	u32 child;	/* frame */
+	u32 generation; /* of `child`, when it was found */
+	u8 level;	/* of `slot`'s table */
 	bool leaf;
 	bool dirty; /* the CPU has seen D set: it writes without a look at the table */
+};
+
+/* What a CPU knows by a PCID that is not in CR3: of no use until it is, and not walked. */
+struct sim_aside {
+	paddr_t root; /* that it belongs to; 0: none yet */
+	u32 generation;
+	struct sim_edge edge[SIM_EDGES];
+	unsigned edges;
 };
 
 struct sim_thread;
@@ -54,9 +64,11 @@ struct sim_cpu {
 	struct cpu guest;
 	struct sim_store buffer[SIM_STORES];
 	unsigned buffered;
-	paddr_t cr3;
+	paddr_t cr3; /* the root */
+	unsigned pcid;
 	struct sim_edge edge[SIM_EDGES];
 	unsigned edges;
+	struct sim_aside aside[SIM_PCIDS + 1]; /* without edges for `pcid` itself */
 
 	bool irq_on;
 	bool flush_pending;		     /* VECTOR_FLUSH */
@@ -135,7 +147,8 @@ struct sim_mm {
 struct sim {
 	struct sim_cpu cpu[SIM_CPUS];
 	unsigned cpus;
-	unsigned self; /* the CPU whose code runs */
+	unsigned pcids; /* of each CPU, beside PCID 0; 0: CR4.PCIDE is clear */
+	unsigned self;	/* the CPU whose code runs */
 	struct sim_thread thread[SIM_THREADS];
 	unsigned threads;
 	struct sim_mm mm[SIM_MMS];
@@ -148,8 +161,11 @@ struct sim {
 
 extern struct sim sim;
 
-/* Powers on with that many CPUs, up to SIM_CPUS, and boots the guest with that flush backend. */
-void machine_reset(unsigned cpus);
+/*
+ * Powers on with that many CPUs, up to SIM_CPUS, of up to SIM_PCIDS PCIDs, and boots the guest
+ * with that flush backend.
+ */
+void machine_reset(unsigned cpus, unsigned pcids);
 void machine_boot(const char *flush);
 
 static inline struct sim_cpu *sim_cpu(void)
@@ -179,7 +195,8 @@ u64 memory_load(struct sim_cpu *c, const u64 *p);
 void memory_store(struct sim_cpu *c, u64 *p, u64 value);
 
 /* tlb.c */
-void tlb_set_root(struct sim_cpu *c, paddr_t root);
+/* `cr3` as MOV to CR3 has it: root, PCID, bit 63. */
+void tlb_load_cr3(struct sim_cpu *c, u64 cr3);
 /* What the request asks for, as the host does it. */
 void tlb_flush_request(struct sim_cpu *c, const struct flush_request *req);
 void tlb_forget_user(struct sim_cpu *c);

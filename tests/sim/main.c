@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Usage: sim [--list] [--scenario NAME[,NAME...]] [--schedules N] [--seed N] [--exhaustive]
- *            [--flush NAME] [--seconds N] [--trace]
+ *            [--flush NAME] [--pcids N] [--seconds N] [--trace]
  * Runs each scenario for N schedules, from a seed on. A violation prints its seed and a
  * timeline; --seed with that number and --schedules 1 repeats it. Last line: "N passed, N failed, N
  * skipped", a scenario being one test.
@@ -21,22 +21,26 @@
 #include "tests/sim/schedule.h"
 
 static const struct sim_scenario *const groups[] = {
-	litmus_scenarios, gup_scenarios,  unmap_scenarios,  fork_scenarios, huge_scenarios,
-	exit_scenarios,	  walk_scenarios, switch_scenarios, vmap_scenarios, lock_scenarios,
-	page_scenarios,	  held_scenarios, storm_scenarios,
+	litmus_scenarios, gup_scenarios,  unmap_scenarios,  fork_scenarios,  huge_scenarios,
+	exit_scenarios,	  walk_scenarios, switch_scenarios, pcid_scenarios,  vmap_scenarios,
+	lock_scenarios,	  page_scenarios, held_scenarios,   storm_scenarios,
 };
+
+#define ANY UINT64_MAX
 
 static struct {
 	u64 schedules, seed;
 	double seconds; /* for each scenario; 0: no limit */
 	const char *names, *flush;
+	u64 pcids; /* of each CPU; ANY: as scenario and seed have it */
 	bool list, exhaustive, trace;
-} options = { .schedules = 20000, .seed = 1 };
+} options = { .schedules = 20000, .seed = 1, .pcids = ANY };
 
 /* The run at hand: setup and finish get no argument. */
 static struct {
 	const struct sim_scenario *scenario;
 	const char *flush;
+	unsigned pcids;
 	u64 steps;  /* of a schedule, about */
 	u64 frames; /* in use after boot */
 	struct sim_result result;
@@ -92,7 +96,7 @@ static void run_schedule(struct sim_budget budget)
 	run.result = (struct sim_result){ 0 };
 	bool logging = sim.logging;
 
-	machine_reset(run.scenario->cpus);
+	machine_reset(run.scenario->cpus, run.pcids);
 	sim.logging = false; /* of a setup nobody wants to read */
 	schedule_guard(set_up, &run.result);
 	sim.logging = logging;
@@ -102,6 +106,13 @@ static void run_schedule(struct sim_budget budget)
 		sim.self = 0;
 		schedule_guard(wind_up, &run.result);
 	}
+}
+
+static unsigned pcids_for(unsigned otherwise)
+{
+	if (options.pcids != ANY)
+		return (unsigned)MIN(options.pcids, SIM_PCIDS);
+	return run.scenario->pcids ? run.scenario->pcids : otherwise;
 }
 
 static void run_seed(u64 seed)
@@ -118,6 +129,7 @@ static void run_seed(u64 seed)
 		list = options.flush;
 	pick_word(list, seed, flush, sizeof(flush));
 	run.flush = flush;
+	run.pcids = pcids_for(h / 36 % 4 ? 0 : SIM_PCIDS);
 	schedule_seeded(seed, run.steps);
 	run_schedule(budget);
 }
@@ -126,7 +138,7 @@ static void show(const char *which)
 {
 	printf("  %s: %s\n", which, run.result.text);
 	if (run.flush)
-		printf("  flush backend %s\n", run.flush);
+		printf("  flush backend %s, %u PCIDs\n", run.flush, run.pcids);
 	timeline_print();
 }
 
@@ -197,6 +209,7 @@ static bool run_exhaustive(void)
 	for (const char *p = list; *p; p++)
 		words += *p == ' ';
 	run.flush = flush;
+	run.pcids = pcids_for(0);
 	for (unsigned i = 0; i < words && !run.result.failed; i++) {
 		pick_word(list, i, flush, sizeof(flush));
 		for (bool more = schedule_search(true, run.scenario->search); more;) {
@@ -256,6 +269,7 @@ static void parse(int argc, char **argv)
 		{ "seed", required_argument, NULL, 'r' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "flush", required_argument, NULL, 'f' },
+		{ "pcids", required_argument, NULL, 'p' },
 		{ "exhaustive", no_argument, NULL, 'x' },
 		{ "trace", no_argument, NULL, 'v' },
 		{ 0 },
@@ -281,6 +295,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'f':
 			options.flush = optarg;
+			break;
+		case 'p':
+			options.pcids = number(optarg);
 			break;
 		case 'x':
 			options.exhaustive = true;

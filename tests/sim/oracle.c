@@ -207,6 +207,41 @@ void oracle_unlock(const struct mutex *m)
 	}
 }
 
+/*
+ * Whatever has changed since, the flush has either made this CPU forget, or will: then its
+ * initiator has the lock. Kernel addresses: used again, they have been flushed.
+ */
+static void check_kept(const struct sim_cpu *c, const struct sim_edge *e, const struct sim_mm *m)
+{
+	unsigned cpu = (unsigned)(c - sim.cpu);
+	bool writable;
+	u32 page;
+
+	if (e->generation != frame_generation(e->child))
+		sim_fail("I10: CPU %u goes on with PCID %u, by which it may still %s frame %u for "
+			 "%#lx, freed since",
+			 cpu, c->pcid, e->leaf ? "map" : "walk", e->child, e->va);
+	if (!e->leaf)
+		return;
+	if (!USER_VA(e->va) && leaf_at(c->cr3, e->va, &page, &writable) && page != e->child)
+		sim_fail("I11: CPU %u goes on with PCID %u, by which %#lx is frame %u, and it is "
+			 "frame %u now",
+			 cpu, c->pcid, e->va, e->child, page);
+	if (USER_VA(e->va) && m && !m->mm->lock.owner)
+		check_granted(c, e, m->name);
+}
+
+void oracle_take_back(const struct sim_cpu *c, const struct sim_aside *a)
+{
+	u32 root = (u32)(c->cr3 >> PAGE_SHIFT);
+
+	if (a->edges && (a->root != c->cr3 || a->generation != frame_generation(root)))
+		sim_fail("I10: CPU %u goes on with PCID %u on frame %u, and has it of another root",
+			 (unsigned)(c - sim.cpu), c->pcid, root);
+	for (unsigned i = 0; i < a->edges; i++)
+		check_kept(c, &a->edge[i], mm_of_root(c->cr3));
+}
+
 /* The last thing the thread has learnt of the frame; NULL: nothing. */
 static const struct sim_learned *learned(const struct sim_thread *t, u32 frame)
 {

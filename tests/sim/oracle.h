@@ -21,6 +21,9 @@ void oracle_mask_clear(const struct cpumask *m, u32 cpu);
 /* A/D bits: a plain store is about to replace `old` in a table that CPUs walk. */
 void oracle_plain_entry(const struct sim_cpu *c, u32 frame, u64 old, u64 value);
 
+/* I10: the CPU is about to use again what it has kept by the PCID that CR3 has now. */
+void oracle_take_back(const struct sim_cpu *c, const struct sim_aside *a);
+
 /*
  * I2, I11: the edges of each CPU from before[cpu] on are new: nobody may hold a translation of
  * the same address to another page, if one of the two is written through.

@@ -16,6 +16,7 @@ struct sim_scenario {
 	void (*check)(void); /* when all threads have ended, before the census; may be NULL */
 	/* NULL, or the beginning of the violation that must be found: a control. */
 	const char *fails;
+	unsigned pcids;	 /* of each CPU; 0: none, or for a quarter of the seeds SIM_PCIDS */
 	unsigned search; /* switches in --exhaustive; 0: too large for it */
 	bool quiet;	 /* no descheduling, ticks and accessed bits in a search */
 	bool calm;	 /* nor in seeded schedules: the order of steps is all */
@@ -24,7 +25,8 @@ struct sim_scenario {
 /* Every file of scenarios/ has one. Each ends with one that has no name. */
 extern const struct sim_scenario litmus_scenarios[], gup_scenarios[], unmap_scenarios[],
 	fork_scenarios[], huge_scenarios[], exit_scenarios[], switch_scenarios[], vmap_scenarios[],
-	walk_scenarios[], lock_scenarios[], page_scenarios[], held_scenarios[], storm_scenarios[];
+	walk_scenarios[], lock_scenarios[], page_scenarios[], pcid_scenarios[], held_scenarios[],
+	storm_scenarios[];
 
 /* Addresses in different tables of level 1, and of level 2. */
 #define VA_A	0x40000000ul /* begins a 2 MiB page */

@@ -6,6 +6,9 @@
  * in a table the CPU could walk at any time since it was last flushed: tables that its
  * CR3 leads to, and those which an entry in the set leads to, linked or not. A walk in
  * flight that is held up between two levels knows no more than that.
+ *
+ * With PCIDs that set is the current one's, and each other PCID has one aside, which nothing
+ * grows and nobody uses (4.10.3.2): until CR3 has that PCID again, with bit 63 set.
  */
 #include "guest/mm/page.h"
 #include "guest/mm/vmap.h"
@@ -60,9 +63,14 @@ static void add_edge(struct sim_cpu *c, u64 *slot, u64 value, unsigned level, u6
 			 value);
 	if (c->edges == SIM_EDGES)
 		sim_fail("a simulated TLB is full");
-	c->edge[c->edges++] = (struct sim_edge){
-		va, slot, value & ~AD, child, (u8)level, leaf, (value & PTE_DIRTY) != 0
-	};
+	c->edge[c->edges++] = (struct sim_edge){ va,
+						 slot,
+						 value & ~AD,
+						 child,
+						 frame_generation(child),
+						 (u8)level,
+						 leaf,
+						 (value & PTE_DIRTY) != 0 };
 	if (!leaf) {
 		frames[child].walked |= (u8)(1u << cpu_number(c));
 		walk_table(c, child, level - 1, va, fresh);
@@ -135,20 +143,95 @@ static bool is_global(const struct sim_edge *e, const void *arg)
 	return e->leaf && e->value & PTE_GLOBAL;
 }
 
-void tlb_set_root(struct sim_cpu *c, paddr_t root)
+/* Tables that are unlinked, but still in a paging-structure cache. */
+static void walk_kept(struct sim_cpu *c)
 {
+	unsigned kept = c->edges;
+
+	for (unsigned i = 0; i < kept; i++) {
+		const struct sim_edge e = c->edge[i];
+
+		if (!e.leaf)
+			walk_table(c, e.child, e.level - 1u, e.va, false);
+	}
+}
+
+static void put_aside(struct sim_cpu *c)
+{
+	struct sim_aside *a = &c->aside[c->pcid];
+
+	a->root = c->cr3;
+	a->generation = frame_generation((u32)(c->cr3 >> PAGE_SHIFT));
+	a->edges = 0;
+	for (unsigned i = 0; i < c->edges; i++)
+		if (!is_global(&c->edge[i], NULL))
+			a->edge[a->edges++] = c->edge[i];
+}
+
+/* What is known by the PCID that CR3 has now is in use again. */
+static void take_back(struct sim_cpu *c)
+{
+	struct sim_aside *a = &c->aside[c->pcid];
+	unsigned before[SIM_CPUS];
+
+	oracle_take_back(c, a);
+	for (unsigned cpu = 0; cpu < sim.cpus; cpu++)
+		before[cpu] = sim.cpu[cpu].edges;
+	for (unsigned i = 0; i < a->edges; i++) {
+		if (c->edges == SIM_EDGES)
+			sim_fail("a simulated TLB is full");
+		c->edge[c->edges++] = a->edge[i];
+		if (!a->edge[i].leaf)
+			frames[a->edge[i].child].walked |= (u8)(1u << cpu_number(c));
+	}
+	walk_kept(c);
+	oracle_coherence(before);
+}
+
+/* Drops what is aside, or with keep() all that it does not say is kept. */
+static void filter_aside(struct sim_cpu *c, bool (*keep)(const struct sim_edge *e, const void *arg),
+			 const void *arg)
+{
+	for (unsigned pcid = 0; pcid <= sim.pcids; pcid++) {
+		struct sim_aside *a = &c->aside[pcid];
+		unsigned kept = 0;
+
+		for (unsigned i = 0; keep && i < a->edges; i++)
+			if (keep(&a->edge[i], arg))
+				a->edge[kept++] = a->edge[i];
+		a->edges = kept;
+	}
+}
+
+void tlb_load_cr3(struct sim_cpu *c, u64 cr3)
+{
+	unsigned pcid = cr3 & (PAGE_SIZE - 1);
+	bool keep = cr3 >> 63;
+
+	if (pcid > sim.pcids || (keep && !sim.pcids))
+		sim_fail("CPU %u writes %#lx to CR3: #GP, or PCIDs that it has not", cpu_number(c),
+			 cr3);
+	if (sim.pcids)
+		put_aside(c);
 	filter(c, is_global, NULL);
-	c->cr3 = root;
+	c->cr3 = cr3 & PTE_ADDR;
+	c->pcid = pcid;
+	if (keep)
+		take_back(c);
+	c->aside[pcid].edges = 0;
 	walk_root(c, c->edges == 0);
 }
 
 void tlb_forget_user(struct sim_cpu *c)
 {
-	tlb_set_root(c, c->cr3);
+	filter_aside(c, NULL, NULL);
+	filter(c, is_global, NULL);
+	walk_root(c, c->edges == 0);
 }
 
 void tlb_forget_all(struct sim_cpu *c)
 {
+	filter_aside(c, NULL, NULL);
 	filter(c, NULL, NULL);
 	walk_root(c, true);
 }
@@ -160,7 +243,7 @@ static bool is_other_leaf(const struct sim_edge *e, const void *arg)
 	return e->leaf && (va < e->va || va - e->va >= level_reach(e->level));
 }
 
-/* INVLPG forgets all paging-structure caches too (4.10.4.1). */
+/* INVLPG forgets all paging-structure caches too; all of the current PCID only (4.10.4.1). */
 static void forget_page(struct sim_cpu *c, u64 va)
 {
 	filter(c, is_other_leaf, &va);
@@ -183,25 +266,13 @@ static bool outside_ranges(const struct sim_edge *e, const void *arg)
 	return true;
 }
 
-/* Tables that are unlinked, but still in a paging-structure cache. */
-static void walk_kept(struct sim_cpu *c)
-{
-	unsigned kept = c->edges;
-
-	for (unsigned i = 0; i < kept; i++) {
-		const struct sim_edge e = c->edge[i];
-
-		if (!e.leaf)
-			walk_table(c, e.child, e.level - 1u, e.va, false);
-	}
-}
-
 void tlb_flush_request(struct sim_cpu *c, const struct flush_request *req)
 {
 	if (sim.logging)
 		timeline_add(cpu_number(c), "~ flushed%s",
 			     c->running ? "" : " before it runs again");
 	if (req->nr_ranges) {
+		filter_aside(c, outside_ranges, req);
 		filter(c, outside_ranges, req);
 		walk_kept(c);
 		walk_root(c, false);
@@ -242,16 +313,18 @@ void tlb_entry_changed(u64 *slot, u64 value)
 	oracle_coherence(before);
 }
 
-void sim_write_cr3(u64 root)
+void sim_write_cr3(u64 cr3)
 {
 	struct sim_cpu *c = sim_cpu();
+	u64 root = cr3 & PTE_ADDR;
 
 	sim_step();
 	memory_drain(c);
 	if (sim.logging)
-		timeline_add(sim.self, "CR3 = frame %lu", root >> PAGE_SHIFT);
+		timeline_add(sim.self, "CR3 = frame %lu, PCID %lu%s", root >> PAGE_SHIFT,
+			     cr3 & (PAGE_SIZE - 1), cr3 >> 63 ? ", keeps" : "");
 	oracle_root_load(c, root);
-	tlb_set_root(c, root);
+	tlb_load_cr3(c, cr3);
 }
 
 void sim_invlpg(u64 va)

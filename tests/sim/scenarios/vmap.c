@@ -130,15 +130,22 @@ static void set_up_ranges(void)
 }
 
 /* Permissions of kernel addresses: none outlives the call that takes it away. */
+static void none_writes(unsigned cpu, const struct sim_edge *e, unsigned n, u64 va)
+{
+	for (; n; n--, e++)
+		if (e->leaf && e->va == va && e->value & PTE_WRITE)
+			sim_fail("I5: CPU %u may still write to %#lx", cpu, va);
+}
+
 static void no_edge_writes(u64 va)
 {
-	for (unsigned cpu = 0; cpu < sim.cpus; cpu++)
-		for (unsigned i = 0; i < sim.cpu[cpu].edges; i++) {
-			const struct sim_edge *e = &sim.cpu[cpu].edge[i];
+	for (unsigned cpu = 0; cpu < sim.cpus; cpu++) {
+		const struct sim_cpu *c = &sim.cpu[cpu];
 
-			if (e->leaf && e->va == va && e->value & PTE_WRITE)
-				sim_fail("I5: CPU %u may still write to %#lx", cpu, va);
-		}
+		none_writes(cpu, c->edge, c->edges, va);
+		for (unsigned pcid = 0; pcid <= sim.pcids; pcid++)
+			none_writes(cpu, c->aside[pcid].edge, c->aside[pcid].edges, va);
+	}
 }
 
 static void protect(void *arg)

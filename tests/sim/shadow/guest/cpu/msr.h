@@ -7,7 +7,7 @@
 
 #include "tests/sim/access.h"
 
-void sim_write_cr3(u64 root);
+void sim_write_cr3(u64 cr3);
 u64 sim_rdtsc(void); /* steps so far */
 void sim_wrmsr(u32 msr, u64 value);
 void sim_outl(u16 port, u32 value);

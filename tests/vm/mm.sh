@@ -36,6 +36,20 @@ mm_canary() {
 	grep -q 'PANIC .*: quarantine: entry' "$log" || fail_run "$where: mm, canary" "another panic"
 }
 
+# On a CPU that has them: software emulation has not.
+mm_pcids() {
+	if ! grep -qw pcid /proc/cpuinfo; then
+		skip_run "$where: mm-boot and mm, pcid=1" "this CPU has no PCIDs"
+		return
+	fi
+	run_guest "$where: mm-boot, ipi, pcid=1" 4 ipi "suite=mm-boot backend=ipi pcid=1"
+	grep -q '^tlb: PCIDs are used' "$log" || fail_run "$where: mm-boot, ipi, pcid=1" "no PCIDs"
+	mm_run ipi 100 "pcid=1 gup=seq teardown=cr3ref only=translations,storm seed=7"
+	mm_run kvm 100 "pcid=1 gup=seq teardown=fullmm only=translations,storm seed=8"
+	mm_run hyperv 100 "pcid=1 gup=seq teardown=batch only=translations,storm seed=9"
+	mm_run hyperflush 100 "pcid=1 gup=seq munmap=posted teardown=detach only=translations,storm seed=10"
+}
+
 mm_matrix() {
 	mm_run none 40 "only=translations"
 	mm_run hyperflush 40 "gup=seq only=interrupts,trade,controls,stops,lazy"
@@ -48,6 +62,7 @@ mm_matrix() {
 	mm_run hyperflush 80 "gup=seq munmap=posted teardown=fullmm only=storm seed=5"
 	mm_run ipi 100 "gup=seq teardown=fullmm only=storm seed=3"
 	mm_run kvm 100 "gup=seq teardown=cr3ref only=translations,storm seed=4 quarantine=64"
+	mm_pcids
 	mm_irqoff
 	mm_canary
 }

@@ -197,6 +197,7 @@ static void free_block(u32 block)
 		frames[i].generation++;
 		pages[i].head = i; /* as page.c: before it can be part of another block */
 	}
+	pages[block].next = pages[block].prev = FRAMES; /* the list that page.c keeps it in */
 	f.used -= 1u << order;
 	f.stack[order][f.depth[order]++] = block;
 }

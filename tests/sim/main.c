@@ -21,9 +21,9 @@
 #include "tests/sim/schedule.h"
 
 static const struct sim_scenario *const groups[] = {
-	litmus_scenarios, gup_scenarios,  unmap_scenarios,  fork_scenarios,  huge_scenarios,
-	exit_scenarios,	  walk_scenarios, switch_scenarios, pcid_scenarios,  vmap_scenarios,
-	lock_scenarios,	  page_scenarios, held_scenarios,   storm_scenarios,
+	litmus_scenarios, gup_scenarios,  unmap_scenarios,  fork_scenarios, huge_scenarios,
+	exit_scenarios,	  walk_scenarios, switch_scenarios, pcid_scenarios, vmap_scenarios,
+	lock_scenarios,	  page_scenarios, edge_scenarios,   held_scenarios, storm_scenarios,
 };
 
 #define ANY UINT64_MAX

@@ -25,8 +25,8 @@ struct sim_scenario {
 /* Every file of scenarios/ has one. Each ends with one that has no name. */
 extern const struct sim_scenario litmus_scenarios[], gup_scenarios[], unmap_scenarios[],
 	fork_scenarios[], huge_scenarios[], exit_scenarios[], switch_scenarios[], vmap_scenarios[],
-	walk_scenarios[], lock_scenarios[], page_scenarios[], pcid_scenarios[], held_scenarios[],
-	storm_scenarios[];
+	walk_scenarios[], lock_scenarios[], page_scenarios[], pcid_scenarios[], edge_scenarios[],
+	held_scenarios[], storm_scenarios[];
 
 /* Addresses in different tables of level 1, and of level 2. */
 #define VA_A	0x40000000ul /* begins a 2 MiB page */

@@ -5,12 +5,15 @@
 #include "guest/mm/gather.h"
 #include "guest/mm/switch.h"
 #include "guest/mm/vmap.h"
+#include "guest/mm/fork.h"
+#include "guest/mm/walk.h"
 #include "tests/sim/frames.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/schedule.h"
 
 static struct mm *a, *b;
 static u64 flushes;
+static bool reaper;
 
 static u64 flush_count(void)
 {
@@ -74,8 +77,9 @@ static void begin(const char *strategy)
 	b = scene_mm("B");
 	scene_map(b, VA_A, 1, PROT_WRITE);
 	scene_touch(b, VA_A, 2);
-	if (sim_choose(2))
-		exit_start_reaper(sim_choose(3));
+	reaper = sim_choose(2);
+	if (reaper)
+		exit_start_reaper(sim_choose(sim.cpus));
 	flushes = flush_count();
 }
 
@@ -103,8 +107,15 @@ STRATEGY(fullmm)
 STRATEGY(cr3ref)
 STRATEGY(detach)
 
+/* All CPUs idle. */
+static void reaped(void)
+{
+	EXPECT(!reaper || !exit_pending());
+}
+
 static void no_flush(void)
 {
+	reaped();
 	if (flush_count() != flushes)
 		sim_fail("I15: %lu flushes at exit", flush_count() - flushes);
 }
@@ -112,6 +123,7 @@ static void no_flush(void)
 /* A exits and C does: one flush each, for their one page. */
 static void one_flush_each(void)
 {
+	reaped();
 	EXPECT(flush_count() - flushes <= 2);
 }
 
@@ -145,10 +157,13 @@ static void set_up_hurry_detach(void)
 	set_up_hurry("detach");
 }
 
+#define NEEDED 8ul /* pages: a fork takes no more */
+
 /* The memory of a dead mm is all there is left: whoever holds or frees it, it can be had. */
 static void need_memory(void *arg)
 {
 	struct exit_counters c;
+	struct mm *mm;
 	paddr_t page;
 
 	(void)arg;
@@ -156,11 +171,27 @@ static void need_memory(void *arg)
 		thread_yield();
 		exit_counters(&c);
 	} while (!c.exits);
-	if (sim_choose(2)) {
+	switch (sim_choose(5)) {
+	case 0:
 		EXPECT(user_store(VA_NEAR, 4));
-	} else {
+		break;
+	case 1:
 		EXPECT(scene_gup(b, VA_NEAR, 1, GUP_WRITE, &page) == 1);
 		gup_unpin(&page, 1);
+		break;
+	case 2:
+		mm = mm_create();
+		EXPECT(mm);
+		mm_put(mm);
+		break;
+	case 3:
+		mm = mm_fork(b);
+		EXPECT(mm);
+		mm_put(mm);
+		break;
+	case 4: /* a large page must be split */
+		EXPECT(mm_unmap(b, VA_B + PAGE_SIZE, PAGE_SIZE) == 0);
+		break;
 	}
 }
 
@@ -169,14 +200,102 @@ static void set_up_nomem(void)
 	static const char *const strategies[] = { "batch", "fullmm", "cr3ref", "detach" };
 
 	begin(strategies[sim_choose(ARRAY_SIZE(strategies))]);
+	scene_map(a, VA_B, NEEDED, PROT_WRITE);
+	for (u64 i = 0; i < NEEDED; i++)
+		scene_touch(a, VA_B + i * PAGE_SIZE, 1);
 	scene_map(b, VA_NEAR, 1, PROT_WRITE);
+	EXPECT(mm_map(b, VA_B, LARGE_PAGE_SIZE, PROT_WRITE, MAP_HUGE) == (s64)VA_B);
+	scene_touch(b, VA_B, 1);
 	scene_thread(0, "b0", b, need_memory, NULL);
 	scene_thread(1, "a1", a, user, (void *)VA_A);
 	scene_thread(1, "k1", NULL, kernel, (void *)4);
 	scene_thread(2, "a2", a, user, (void *)VA_A);
 	scene_thread(2, "k2", NULL, kernel, (void *)4);
 	scene_release(a);
-	frames_leave(0);
+	frames_leave(sim_choose(2) * 3); /* or what mm_create() takes, and no more */
+}
+
+/* No CPU has the root when the last user goes: all is free when mm_put() returns. */
+static void come_and_go(void *arg)
+{
+	u64 used = frames_used();
+
+	for (int i = 0; i < 2; i++) {
+		struct mm *mm = mm_create();
+
+		EXPECT(mm);
+		mm_use(mm);
+		EXPECT(mm_map(mm, VA_A, PAGE_SIZE, PROT_WRITE, 0) == (s64)VA_A);
+		EXPECT(user_store(VA_A, (u64)arg));
+		mm_put(mm);
+		EXPECT(frames_used() == used && !exit_pending() && !walk_backlog());
+	}
+}
+
+static void set_up_alone(void)
+{
+	static const char *const schemes[] = { "seq", "counter-xchg", "rcu" };
+
+	EXPECT(!walk_set_scheme(schemes[sim_choose(ARRAY_SIZE(schemes))], false));
+	scene_thread(0, "alone", NULL, come_and_go, (void *)1);
+}
+
+static u64 exits(void)
+{
+	struct exit_counters c;
+
+	exit_counters(&c);
+	return c.exits;
+}
+
+/* A CPU keeps `a` until `b` has begun to go, so that one of them waits at any time. */
+static void keep_until_next(void *arg)
+{
+	(void)arg;
+	mm_use(a);
+	mm_disuse();
+	mem_store(&scene_word[0], 1);
+	while (exits() < 2)
+		sim_spin();
+	exit_leave_root();
+	exit_reap();
+}
+
+static void end_both(void *arg)
+{
+	(void)arg;
+	while (!mem_load(&scene_word[0]))
+		sim_spin();
+	mm_put(a);
+	mm_put(b);
+}
+
+static void look_at_pending(void *arg)
+{
+	struct exit_counters c;
+
+	(void)arg;
+	for (;;) {
+		u64 begun = exits();
+		u32 pending = exit_pending();
+
+		exit_counters(&c);
+		EXPECT(!begun || pending || c.freed == 2);
+		if (c.freed == 2)
+			return;
+		sim_spin();
+	}
+}
+
+static void set_up_pending(void)
+{
+	EXPECT(exit_set_strategy("cr3ref"));
+	a = mm_create();
+	b = mm_create();
+	EXPECT(a && b);
+	scene_thread(0, "keep", NULL, keep_until_next, NULL);
+	scene_thread(1, "end", NULL, end_both, NULL);
+	scene_thread(2, "look", NULL, look_at_pending, NULL);
 }
 
 const struct sim_scenario exit_scenarios[] = {
@@ -208,6 +327,14 @@ const struct sim_scenario exit_scenarios[] = {
 	  .what = "a fault that needs the memory of a dead mm",
 	  .cpus = 3,
 	  .setup = set_up_nomem },
+	{ .name = "exit-alone",
+	  .what = "exits of an mm that no other CPU has",
+	  .cpus = 1,
+	  .setup = set_up_alone },
+	{ .name = "exit-pending",
+	  .what = "how many dead ones wait, while they come and go",
+	  .cpus = 3,
+	  .setup = set_up_pending },
 	{ .name = "exit-hurry-detach",
 	  .what = "the same, and detach",
 	  .cpus = 3,

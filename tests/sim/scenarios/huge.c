@@ -48,6 +48,39 @@ static void pin_and_share(void *arg)
 	gup_unpin(&page, 1);
 }
 
+/* No CPU has the root of `a`, so nobody is flushed; the pin stays until the collapse is over. */
+static void pin_from_apart(void *arg)
+{
+	paddr_t page;
+	u32 n = scene_gup_only(a, VA_A, 1, GUP_WRITE, &page);
+
+	(void)arg;
+	if (!n)
+		return;
+	frame_store((u32)(page >> PAGE_SHIFT), 11);
+	while (!mem_load(&scene_word[0]))
+		sim_spin();
+	EXPECT(scene_content(a, VA_A) == 11);
+	gup_unpin(&page, 1);
+}
+
+static void collapse_from_apart(void *arg)
+{
+	int r = mm_collapse(a, VA_A);
+
+	(void)arg;
+	EXPECT(r == 0 || r == -EAGAIN);
+	mem_store(&scene_word[0], 1);
+	mem_fence();
+}
+
+static void set_up_collapse_apart(void)
+{
+	begin(0);
+	scene_thread(0, "pin", NULL, pin_from_apart, NULL);
+	scene_thread(1, "collapse", NULL, collapse_from_apart, NULL);
+}
+
 static void store(void *va)
 {
 	u64 v;
@@ -229,6 +262,10 @@ const struct sim_scenario huge_scenarios[] = {
 	  .what = "gup_fast() against collapse",
 	  .cpus = 2,
 	  .setup = set_up_collapse_pin },
+	{ .name = "huge-collapse-apart",
+	  .what = "the same by threads that do not run the address space",
+	  .cpus = 2,
+	  .setup = set_up_collapse_apart },
 	{ .name = "huge-collapse-store",
 	  .what = "stores against collapse",
 	  .cpus = 3,

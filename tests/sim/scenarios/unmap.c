@@ -67,6 +67,11 @@ static void unmap(void *arg)
 static void set_up_unmap(void)
 {
 	begin();
+	if (sim_choose(2)) {
+		scene_map(a, VA_NEAR, 1,
+			  PROT_WRITE); /* the page goes by itself, not with its table */
+		scene_touch(a, VA_NEAR, 0x100);
+	}
 	scene_thread(0, "store", a, store_until_fault, NULL);
 	scene_thread(1, "unmap", a, unmap, NULL);
 	scene_thread(2, "load", a, load_until_fault, NULL);
@@ -74,6 +79,7 @@ static void set_up_unmap(void)
 
 static void dirty_bits(void)
 {
+	EXPECT(mm_unmap(a, VA_A, 2 * PAGE_SIZE) == 0); /* VA_NEAR, if it is there */
 	EXPECT(a->dirty == sim.hardware_dirty && a->mapped == 0);
 }
 
@@ -154,7 +160,6 @@ static void set_up_remap(void)
 static void last_value_moved(void)
 {
 	EXPECT(scene_content(a, VA_FAR) == last);
-	EXPECT(mm_unmap(a, VA_A, 2 * PAGE_SIZE) == 0);
 	EXPECT(mm_unmap(a, VA_FAR, PAGE_SIZE) == 0);
 	dirty_bits();
 }
@@ -299,6 +304,7 @@ static void set_up_many(void)
 static void struggle(void *arg)
 {
 	struct mm *child;
+	bool moved;
 	u64 v = 0;
 
 	(void)arg;
@@ -308,9 +314,11 @@ static void struggle(void *arg)
 	user_store(VA_A, 2);
 	if (mm_collapse(a, VA_A) == 0)
 		user_load(VA_A, &v);
-	mm_remap(a, VA_A + 16 * PAGE_SIZE, PAGE_SIZE, VA_FAR);
+	moved = mm_remap(a, VA_A + 16 * PAGE_SIZE, PAGE_SIZE, VA_FAR) == 0;
 	mm_unmap(a, VA_NEAR, PAGE_SIZE);
 	frames_fail_after(0);
+	EXPECT(user_load(VA_FAR, &v) == moved);
+	EXPECT(user_load(VA_A + 16 * PAGE_SIZE, &v) == !moved);
 	if (child)
 		mm_put(child);
 }

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Kernel addresses that are flushed no sooner than they are used again. */
 #include "guest/cpu/memory.h"
+#include "guest/flush/flush.h"
+#include "guest/lib/errno.h"
 #include "guest/mm/kernel_range.h"
+#include "guest/mm/pgtable.h"
+#include "guest/mm/table.h"
 #include "guest/mm/vmap.h"
 #include "tests/sim/frames.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/schedule.h"
+
+#define NOWHERE (VMAP_BASE + (1ul << 38)) /* kernel addresses that nothing is mapped at */
 
 static struct mm *a, *b;
 
@@ -148,19 +154,45 @@ static void no_edge_writes(u64 va)
 	}
 }
 
+static pte_t *kernel_entry(u64 va)
+{
+	return pt_slot(pt_kernel_root(), va, 1);
+}
+
+/* As those of the image are. Nobody has used the address yet. */
+static void make_global(u64 va, bool global)
+{
+	struct flush_request all = { .targets = *cpus_online(), .flags = FLUSH_GLOBALS };
+	pte_t e = pte_read(kernel_entry(va)) & ~PTE_GLOBAL;
+
+	pte_write(kernel_entry(va), e | (global ? PTE_GLOBAL : 0));
+	flush_tlb(&all);
+}
+
+/* One range, or more than a request holds, the other page last. */
 static void protect(void *arg)
 {
-	paddr_t page = page_alloc();
-	u64 va = (u64)vmap(&page, 1);
-	const struct flush_range r = { va, 1 };
+	paddr_t page[2] = { page_alloc(), page_alloc() };
+	struct flush_range r[FLUSH_MAX_RANGES + 1];
+	u64 va = (u64)vmap(page, 2), other = va + PAGE_SIZE;
+	unsigned n = sim_choose(2) ? 1 : ARRAY_SIZE(r);
 
 	(void)arg;
-	EXPECT(kernel_range_protect(&r, 1, PTE_WRITE, 0) == 0);
-	no_edge_writes(va);
-	EXPECT(kernel_range_protect(&r, 1, 0, PTE_WRITE) == 0);
-	vunmap((void *)va, 1);
+	for (unsigned i = 0; i < n; i++)
+		r[i] = (struct flush_range){ va, 1 };
+	r[n - 1].start = other;
+	make_global(other, true);
+	EXPECT(kernel_range_protect(r, n, PTE_WRITE, 0) == 0);
+	no_edge_writes(other);
+	EXPECT(kernel_range_protect(r, n, 0, PTE_WRITE) == 0);
+	r[n - 1].start = NOWHERE;
+	EXPECT(kernel_range_protect(r, n, PTE_WRITE, 0) == -EINVAL);
+	EXPECT(pte_read(kernel_entry(va)) & PTE_WRITE);
+	make_global(other, false);
+	vunmap((void *)va, 2);
 	vmap_flush();
-	page_put(page);
+	page_put(page[0]);
+	page_put(page[1]);
 }
 
 static void set_up_protect(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The schemes in which something holds the freeing of tables up while a reader walks. */
+#include "guest/cpu/irq.h"
 #include "guest/cpu/memory.h"
 #include "guest/flush/flush.h"
 #include "guest/mm/walk.h"
@@ -104,6 +105,29 @@ static void set_up_rcu_preempt(void)
 	set_scheme("rcu", false);
 	scene_thread(0, "pin", a, pin, (void *)VA_A);
 	scene_thread(0, "kernel", NULL, idle_about, NULL);
+	scene_thread(1, "unmap", a, unmap_and_wait, NULL);
+}
+
+/* As an interrupt handler does in user mode: nobody waits for its CPU. */
+static void pin_at_rest(void *va)
+{
+	paddr_t page;
+
+	for (int i = 0; i < 2; i++) {
+		bool was = irq_save();
+
+		walk_rest();
+		gup_unpin(&page, scene_gup_only(a, (u64)va, 1, GUP_WRITE, &page));
+		walk_rest_end();
+		irq_restore(was);
+	}
+}
+
+static void set_up_rcu_rest(void)
+{
+	begin();
+	set_scheme("rcu", false);
+	scene_thread(0, "pin", a, pin_at_rest, (void *)VA_A);
 	scene_thread(1, "unmap", a, unmap_and_wait, NULL);
 }
 
@@ -244,6 +268,12 @@ static void set_up_backlog(void)
 	scene_thread(1, "poll", NULL, poll, NULL);
 }
 
+/* Whoever unmapped or whoever walked has freed the tables: nobody else looks after them. */
+static void nothing_left_behind(void)
+{
+	EXPECT(walk_scheme->defers || walk_backlog() == 0);
+}
+
 static void no_backlog(void)
 {
 	walk_poll();
@@ -278,6 +308,11 @@ const struct sim_scenario walk_scenarios[] = {
 	  .what = "the reader shares its CPU",
 	  .cpus = 2,
 	  .setup = set_up_rcu_preempt,
+	  .check = no_backlog },
+	{ .name = "walk-rcu-rest",
+	  .what = "readers whose CPU is at rest",
+	  .cpus = 2,
+	  .setup = set_up_rcu_rest,
 	  .check = no_backlog },
 	{ .name = "walk-rcu-alone",
 	  .what = "a thread alone on its CPU, which yields to nobody",
@@ -328,6 +363,7 @@ const struct sim_scenario walk_scenarios[] = {
 	{ .name = "walk-remote",
 	  .what = "walks of an mm that runs elsewhere",
 	  .cpus = 3,
-	  .setup = set_up_remote },
+	  .setup = set_up_remote,
+	  .check = nothing_left_behind },
 	{ 0 },
 };

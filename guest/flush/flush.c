@@ -196,6 +196,11 @@ void flush_yield_to(u32 cpu)
 	preempt_enable();
 }
 
+u64 flush_host_count(u32 cpu)
+{
+	return mem_load(&flush_cpu(cpu)->state.flushes);
+}
+
 void flush_counters_sum(struct flush_counters *sum)
 {
 	*sum = (struct flush_counters){ 0 };

@@ -111,6 +111,12 @@ bool flush_detach(paddr_t from, paddr_t to, const struct cpumask *set, struct cp
  */
 void flush_yield_to(u32 cpu);
 
+/*
+ * Flushes of everything that the host has counted for `cpu`: the state page of docs/abi.md. Does
+ * not move where the host counts none.
+ */
+u64 flush_host_count(u32 cpu);
+
 /* What `req` asks for, on this CPU alone. Any context. */
 void flush_tlb_local(const struct flush_request *req);
 

@@ -3,6 +3,7 @@
 
 #include "guest/cpu/memory.h"
 #include "guest/cpu/percpu.h"
+#include "guest/flush/flush.h"
 
 /* Ticks once for each full flush. From 1 on: 0 is before all stamps (vmap.c). */
 static _Alignas(CACHE_LINE) u64 now = 1;
@@ -24,14 +25,33 @@ void flush_clock_publish(u64 tick)
 	mem_store(&this_mm_cpu()->flushed_at, tick);
 }
 
+static void credit(u32 cpu, u64 tick)
+{
+	u64 *at = &mm_cpu(cpu)->credited_at;
+	u64 old = mem_load(at);
+
+	while (old < tick && !mem_cas(at, &old, tick))
+		continue;
+}
+
 void flush_clock_credit(const struct cpumask *cpus, u64 tick)
 {
-	for_each_cpu (cpu, cpus) {
-		u64 *at = &mm_cpu(cpu)->credited_at;
-		u64 old = mem_load(at);
+	for_each_cpu (cpu, cpus)
+		credit(cpu, tick);
+}
 
-		while (old < tick && !mem_cas(at, &old, tick))
-			continue;
+void flush_clock_look(void)
+{
+	u64 tick = flush_clock_tick();
+
+	for_each_cpu (cpu, cpus_online()) {
+		struct mm_cpu *c = mm_cpu(cpu);
+		u64 count = flush_host_count(cpu);
+
+		if (count != c->count_seen)
+			credit(cpu, c->seen_at);
+		c->count_seen = count;
+		c->seen_at = tick;
 	}
 }
 

@@ -18,6 +18,15 @@
  * flushed_at the CPU's plain store of an older tick might overwrite it, or it a newer
  * one. That would not be wrong, an older time only flushes too often, but
  * then neither word would ever be sure to grow.
+ *
+ * Nor does anybody notice that a host flushes everything where it was asked for a range, or
+ * for another mm. The hyperflush ABI counts such flushes (docs/abi.md, state page):
+ *
+ *   a look     t = clock + 1 (locked)   note the count of CPU c
+ *   a later look finds another count: CPU c has flushed, and walked nothing since that was
+ *   cleared before the note: it is credited with t
+ *
+ * The tick comes before the note: an address with a smaller stamp was cleared before it.
  */
 #ifndef GUEST_MM_FLUSH_CLOCK_H
 #define GUEST_MM_FLUSH_CLOCK_H
@@ -40,6 +49,12 @@ void flush_clock_publish(u64 tick);
  * execute anything). Any context in which the caller stays on its CPU.
  */
 void flush_clock_credit(const struct cpumask *cpus, u64 tick);
+
+/*
+ * Credits each CPU with the tick of the last look, if the host has counted a flush of it since.
+ * One caller at a time. Any context in which that one stays on its CPU.
+ */
+void flush_clock_look(void);
 
 /* Entries with a smaller stamp are forgotten by every CPU that is online. */
 u64 flush_clock_horizon(void);

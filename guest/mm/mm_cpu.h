@@ -45,6 +45,7 @@ struct mm_cpu {
 	/* Flush clock (flush_clock.h): when the last full flush of this CPU began that ... */
 	_Alignas(64) u64 flushed_at; /* it did itself; written by it only */
 	u64 credited_at;	     /* others had the host do; only grows (locked) */
+	u64 count_seen, seen_at;     /* the host's count at the last look, and when that was */
 
 	/* Statistics. */
 	u64 root_loads; /* written by this CPU only, with interrupts off */

@@ -24,6 +24,7 @@ static struct {
 	u64 *stamp;	      /* of each page, when it was unmapped; 0: never used */
 	u64 newest;	      /* stamp */
 	u64 horizon;	      /* as last seen; it never goes back */
+	u32 unseen;	      /* pages unmapped since the last look at the host's counts */
 	struct vmap_counters counters;
 } arena;
 
@@ -72,12 +73,23 @@ static bool find(u32 count, u64 limit, u32 *first)
 	return find_from(arena.next, count, limit, first) || find_from(0, count, limit, first);
 }
 
+/*
+ * Now and then while addresses pile up, and before a flush: those that were there at one look
+ * are served if by another one the host has flushed every CPU.
+ */
+static void look(void)
+{
+	arena.unseen = 0;
+	flush_clock_look();
+}
+
 static bool find_flushed(u32 count, u32 *first)
 {
 	u64 horizon;
 
 	if (find(count, arena.horizon, first))
 		return true;
+	look();
 	horizon = flush_clock_horizon();
 	arena.horizon = MAX(arena.horizon, horizon);
 	return find(count, arena.horizon, first);
@@ -130,6 +142,9 @@ void vunmap(void *va, u32 count)
 	for (u32 i = 0; i < count; i++)
 		arena.stamp[first + i] = arena.newest;
 	arena.counters.frees++;
+	arena.unseen += count;
+	if (arena.unseen >= arena.pages / 4)
+		look();
 	spin_unlock_irq(&arena.lock, was);
 }
 

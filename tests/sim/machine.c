@@ -73,6 +73,7 @@ void machine_reset(unsigned cpus, unsigned pcids)
 	sim.threads = 0;
 	sim.mms = 0;
 	sim.scheduling = false;
+	sim.host_counts = false;
 	sim.hardware_dirty = 0;
 	sim.handler = NULL;
 	for (u32 i = 0; i < cpus; i++)

@@ -156,6 +156,7 @@ struct sim {
 	bool scheduling; /* false: setup and finish, on CPU 0 alone, nothing interleaves */
 	bool logging;
 	void (*handler)(void); /* what a tick interrupt does, instead of a switch of threads */
+	bool host_counts;      /* hyperflush: the host keeps the state page */
 	u64 hardware_dirty;    /* dirty bits set by hardware */
 };
 

@@ -135,6 +135,41 @@ static void set_up_ranges(void)
 	scene_thread(1, "a1", a, stay, NULL);
 }
 
+/* The host counts what it flushes: ranges of two mms, at any time, for two initiators. */
+static void drop_pages(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		user_store(VA_A, 1);
+		EXPECT(mm_dontneed(a, VA_A, PAGE_SIZE) == 0);
+	}
+}
+
+static void vmap_some(void *arg)
+{
+	paddr_t page[3] = { page_alloc(), page_alloc(), page_alloc() };
+
+	(void)arg;
+	for (unsigned i = 0; i < 6; i++) {
+		void *va = vmap(&page[i % 3], 1);
+
+		EXPECT(va);
+		vunmap(va, 1);
+	}
+	vmap_flush();
+	for (unsigned i = 0; i < 3; i++)
+		page_put(page[i]);
+}
+
+static void set_up_counted(void)
+{
+	sim.host_counts = true;
+	both();
+	scene_thread(0, "vmap", a, vmap_some, NULL);
+	scene_thread(1, "drop", a, drop_pages, NULL);
+	scene_thread(2, "stay", a, stay, NULL);
+}
+
 /* Permissions of kernel addresses: none outlives the call that takes it away. */
 static void none_writes(unsigned cpu, const struct sim_edge *e, unsigned n, u64 va)
 {
@@ -220,6 +255,11 @@ const struct sim_scenario vmap_scenarios[] = {
 	  .what = "flushes by ranges are not incidental ones",
 	  .cpus = 2,
 	  .setup = set_up_ranges },
+	{ .name = "vmap-counted",
+	  .what = "flushes that the host counts on the state page",
+	  .cpus = 3,
+	  .flush = "hyperflush",
+	  .setup = set_up_counted },
 	{ .name = "vmap-protect",
 	  .what = "kernel_range_protect()",
 	  .cpus = 2,

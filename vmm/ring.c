@@ -24,7 +24,7 @@ void ring_attach(struct ring_set *set, unsigned vcpu, struct hf_ring *page)
 	if (!page)
 		return;
 	r->taken = r->told = atomic_load(shared(&page->tail));
-	page->error = HF_OK;
+	__atomic_store_n(&page->error, HF_OK, __ATOMIC_RELAXED);
 	atomic_store(shared(&page->completed), r->told);
 	atomic_store(shared(&page->need_doorbell), 1);
 }

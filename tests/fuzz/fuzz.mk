@@ -9,13 +9,14 @@ FUZZ_BASE ?= $(BUILD)/tests/fuzz
 FUZZ_OUT  ?= $(FUZZ_BASE)
 FUZZ_WARN ?= -Wall -Wextra -Wshadow -Wconversion -Werror
 
-fuzz_targets := hypercall devices elf boot bootinfo
+fuzz_targets := hypercall ring devices elf boot bootinfo
 
 fuzz_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.c vmm/gmem.c vmm/cpuid.c vmm/exit.c vmm/device.c \
 	vmm/serial.c vmm/console.c vmm/harness.c vmm/placement.c vmm/stopper.c vmm/stats.c tests/unit/fake_kvm.c \
 	tests/unit/service_fixture.c tests/fuzz/machine_fixture.c tests/fuzz/threads.c tests/fuzz/host.c \
-	tests/fuzz/stop.c
-fuzz_of_hypercall := $(fuzz_service) tests/fuzz/reference.c
+	tests/fuzz/stop.c tests/fuzz/words.c
+fuzz_of_hypercall := $(fuzz_service) tests/fuzz/reference.c tests/fuzz/effects.c
+fuzz_of_ring      := $(fuzz_of_hypercall) tests/fuzz/ring_reference.c vmm/ring_service.c
 fuzz_of_devices   := $(fuzz_service)
 fuzz_of_elf       := vmm/elf.c vmm/gmem.c tests/unit/fake_kvm.c
 fuzz_of_boot      := vmm/boot.c vmm/acpi.c vmm/elf.c vmm/gmem.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c \
@@ -45,11 +46,17 @@ $(FUZZ_OUT)/%.o: $(FUZZ_TREE)/%.c tests/fuzz/fuzz.mk
 # libFuzzer looks for new ways through the code that is tested, not through the tests.
 $(FUZZ_OUT)/vmm/%.o $(FUZZ_OUT)/guest/%.o $(FUZZ_OUT)/tests/fuzz/threads.o: fuzz_flags += -fsanitize=fuzzer-no-link
 
-# Their threads, their clock and the host's CPUs are the fuzzer's.
+# Their threads, their clock, the host's CPUs and memory, and the end of a read are the fuzzer's.
 $(FUZZ_OUT)/vmm/flush.o $(FUZZ_OUT)/vmm/detach.o: fuzz_flags += -Dsyscall=fake_syscall \
 	-Dclock_gettime=fake_clock_gettime
+$(FUZZ_OUT)/vmm/service.o: fuzz_flags += -Dgmem_read=fake_gmem_read
+$(FUZZ_OUT)/vmm/harness.o: fuzz_flags += -Dmalloc=fake_malloc
 $(FUZZ_OUT)/vmm/placement.o: fuzz_flags += -Dsched_setaffinity=fake_sched_setaffinity \
 	-Dpthread_create=fake_pthread_create -Dpthread_join=fake_pthread_join
+# So are the thread of the rings, its lock, and the time between its accesses to guest memory.
+$(FUZZ_OUT)/vmm/ring_service.o: fuzz_flags += -Dpthread_create=fake_ring_thread -Dpthread_mutex_lock=fake_ring_lock \
+	-Dpthread_mutex_unlock=fake_ring_unlock
+$(FUZZ_OUT)/vmm/ring.o: fuzz_flags += -include tests/fuzz/words.h -DHF_WATCHED_WORDS
 # Its physical memory as well.
 $(FUZZ_OUT)/guest/%.o $(FUZZ_OUT)/tests/fuzz/boot.o $(FUZZ_OUT)/tests/fuzz/bootinfo.o: fuzz_flags += \
 	-Itests/fuzz/shadow

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What vmm/placement.c asks of the host: CPUs that may refuse a thread, and a rival that has run
- * already. */
+ * already. And vmm/harness.c: memory. */
 #define _GNU_SOURCE
 #include "fuzz.h"
 #include "machine_fixture.h"
+#include "shared/harness.h"
 #include "vmm/placement.h"
 
 #define RIVAL_SPANS 8u
@@ -49,4 +50,12 @@ int fake_pthread_join(pthread_t thread, void **result)
 	MUST(rival_runs, "no rival to wait for");
 	rival_runs = false;
 	return 0;
+}
+
+void *fake_malloc(size_t bytes);
+void *fake_malloc(size_t bytes)
+{
+	MUST(bytes <= HARNESS_MAX_SAMPLES * sizeof(struct harness_sample),
+	     "the harness asks for %zu bytes", bytes);
+	return malloc(bytes);
 }

@@ -7,118 +7,31 @@
  */
 #include "machine_fixture.h"
 
+#include "effects.h"
 #include "reference.h"
 #include "shared/xen_abi.h"
-#include "vmm/detach.h"
 #include "vmm/hypercall.h"
 #include "vmm/service.h"
 
 #define MAX_STEPS 24u
 
-/* All that a call may change, as it was before. */
-static struct snapshot {
-	uint8_t ram[RAM_ALL];
-	struct flush_target targets[VCPUS];
-	struct detach_slot slots[VCPUS];
-	struct kvm_side kvm[VCPUS];
-	uint64_t lazy_word[VCPUS], page, calls, errors, unknown_ports;
-	unsigned barriers;
-} before;
+/* Of the caller, before the call. */
+static struct {
+	uint64_t calls, errors, unknown_ports;
+} counted;
 
 static void look(const struct vcpu *caller)
 {
-	memcpy(before.ram, machine.mem.base, RAM_ALL);
-	memcpy(before.targets, machine.flush.targets, sizeof(before.targets));
-	memcpy(before.slots, machine.detach_slots, sizeof(before.slots));
-	memcpy(before.kvm, kvm_side, sizeof(before.kvm));
-	for (unsigned i = 0; i < VCPUS; i++)
-		before.lazy_word[i] = machine.vcpus[i].lazy_word;
-	before.page = atomic_load(&machine.hypercall_page);
-	before.calls = counter_read(&caller->counters.hypercalls);
-	before.errors = counter_read(&caller->counters.hypercall_errors);
-	before.unknown_ports = counter_read(&caller->counters.unknown_ports);
-	before.barriers = service_calls.barriers;
-}
-
-static bool same_ram(void)
-{
-	return !memcmp(before.ram, machine.mem.base, RAM_ALL);
-}
-
-static bool same_vcpu(unsigned i)
-{
-	return !memcmp(&before.targets[i], &machine.flush.targets[i], sizeof(before.targets[i])) &&
-	       !memcmp(&before.kvm[i], &kvm_side[i], sizeof(before.kvm[i]));
-}
-
-static bool same_vcpus(void)
-{
-	return !memcmp(before.targets, machine.flush.targets, sizeof(before.targets)) &&
-	       !memcmp(before.kvm, kvm_side, sizeof(before.kvm));
-}
-
-/* The roots of a slot mean nothing while it is idle. */
-static bool same_slots(void)
-{
-	for (unsigned i = 0; i < VCPUS; i++)
-		if (before.slots[i].state != machine.detach_slots[i].state ||
-		    before.slots[i].asking != machine.detach_slots[i].asking)
-			return false;
-	return true;
-}
-
-static bool same_msrs(void)
-{
-	for (unsigned i = 0; i < VCPUS; i++)
-		if (before.lazy_word[i] != machine.vcpus[i].lazy_word)
-			return false;
-	return before.page == atomic_load(&machine.hypercall_page);
-}
-
-static void check_unchanged(const char *what)
-{
-	MUST(same_ram(), "%s has changed the guest's memory", what);
-	MUST(same_vcpus(), "%s has changed a target", what);
-	MUST(same_slots(), "%s has changed a detach slot", what);
-	MUST(same_msrs(), "%s has changed an MSR", what);
-	MUST(before.barriers == service_calls.barriers, "%s has interrupted everybody", what);
-}
-
-/* Has flushed since, or will before its next instruction. */
-static void check_named(unsigned i, bool strong)
-{
-	const struct flush_target *was = &before.targets[i], *now = &machine.flush.targets[i];
-	bool was_inside = was->run_seq & 1;
-
-	MUST(now->pending || kvm_side[i].flushes != before.kvm[i].flushes ||
-		     !machine.vcpus[i].initialised,
-	     "vCPU %u was named, and forgotten", i);
-	MUST(!was_inside || vcpu_set_test(&call_record.kicked, i), "vCPU %u goes on in the guest",
-	     i);
-	MUST(!strong || !was_inside || now->run_seq != was->run_seq,
-	     "vCPU %u has not left KVM_RUN, and the call was STRONG", i);
-}
-
-static void check_not_named(unsigned i)
-{
-	MUST(!vcpu_set_test(&call_record.kicked, i), "vCPU %u was kicked but not named", i);
-	MUST(same_vcpu(i) || (call_record.reactions & REACT_ENTER), "vCPU %u was not named", i);
+	effects_look();
+	counted.calls = counter_read(&caller->counters.hypercalls);
+	counted.errors = counter_read(&caller->counters.hypercall_errors);
+	counted.unknown_ports = counter_read(&caller->counters.unknown_ports);
 }
 
 /* A flush of those named, and no more than that. */
 static void check_flush(const struct vcpu_set *named, bool strong)
 {
-	bool kicked = false;
-
-	for (unsigned i = 0; i < VCPUS; i++) {
-		if (vcpu_set_test(named, i))
-			check_named(i, strong);
-		else
-			check_not_named(i);
-		kicked |= vcpu_set_test(&call_record.kicked, i);
-	}
-	MUST(strong || !kicked || service_calls.barriers > call_record.barriers_at_kick,
-	     "no barrier after the last kick");
+	check_flushed(named, strong);
 	MUST(same_ram(), "a flush has changed the guest's memory");
 	MUST(same_slots() && same_msrs(), "a flush has changed more");
 }
@@ -161,21 +74,9 @@ static void check_moved(const struct vcpu_set *named, const struct hf_detach *he
 
 static void check_counted(const struct vcpu *v, bool error)
 {
-	MUST(counter_read(&v->counters.hypercalls) == before.calls + 1, "the call is not counted");
-	MUST(counter_read(&v->counters.hypercall_errors) == before.errors + error,
+	MUST(counter_read(&v->counters.hypercalls) == counted.calls + 1, "the call is not counted");
+	MUST(counter_read(&v->counters.hypercall_errors) == counted.errors + error,
 	     "errors are miscounted");
-}
-
-/* The caller has left KVM_RUN and will come back. */
-static struct vcpu *caller(struct input *in)
-{
-	unsigned vcpu = take8(in) % VCPUS;
-
-	if (!thread_inside(vcpu))
-		thread_enter(vcpu);
-	thread_exit(vcpu);
-	atomic_store(&machine.detach_slots[vcpu].asking, 0); /* one call at a time */
-	return &machine.vcpus[vcpu];
 }
 
 static void handle(struct vcpu *v, unsigned reactions)
@@ -186,14 +87,14 @@ static void handle(struct vcpu *v, unsigned reactions)
 	MUST(!machine.has_verdict, "a call ends the run: %s", machine.reason);
 }
 
-static void check_done(const struct kvm_regs *asked, const uint8_t *request,
+static void check_done(const struct kvm_regs *asked, const uint8_t *bytes,
 		       const struct vcpu_set *named)
 {
 	struct hf_detach head;
 
 	switch (asked->rax) {
 	case HF_CALL_FLUSH:
-		check_flush(named, request[0] & HF_FLUSH_STRONG);
+		check_flush(named, bytes[0] & HF_FLUSH_STRONG);
 		break;
 	case HF_CALL_FENCE:
 		MUST(service_calls.barriers > before.barriers, "a fence without a barrier");
@@ -201,27 +102,55 @@ static void check_done(const struct kvm_regs *asked, const uint8_t *request,
 		check_unchanged("a fence");
 		break;
 	default:
-		memcpy(&head, request, sizeof(head));
+		memcpy(&head, bytes, sizeof(head));
 		check_moved(named, &head, asked->rdi);
 	}
 }
 
-static void check_call(const struct vcpu *v, const struct kvm_regs *asked)
+/* What the call asks for, as it is before. */
+static struct request {
+	struct kvm_regs regs;
+	bool good;
+	uint8_t bytes[HF_MAX_REQUEST_BYTES];
+	struct vcpu_set named; /* if it is good */
+} request;
+
+static void judge(const struct vcpu *v)
 {
-	static uint8_t request[HF_MAX_REQUEST_BYTES];
+	const struct kvm_regs *asked = &v->run->s.regs.regs;
+
+	request.regs = *asked;
+	request.good = !vcpu_cpl(v) && asked->rsi <= sizeof(request.bytes) &&
+		       reference_in_ram(&machine.mem, asked->rdi, asked->rsi);
+	if (!request.good)
+		return;
+	gmem_read(&machine.mem, asked->rdi, request.bytes, asked->rsi);
+	request.good = reference_call(&machine.mem, asked->rax, request.bytes, asked->rsi, v->index,
+				      VCPUS, &request.named);
+}
+
+/* Another vCPU writes all over it, and that is no part of the call. */
+static void spoil(uint64_t gpa, size_t bytes)
+{
+	struct gmem image = machine.mem;
+	uint8_t other[HF_MAX_REQUEST_BYTES];
+
+	if (!(call_record.reactions & REACT_SPOIL))
+		return;
+	for (size_t i = 0; i < bytes; i++)
+		other[i] = (uint8_t)~request.bytes[i];
+	image.base = before.ram;
+	gmem_write(&image, gpa, other, bytes);
+	gmem_write(&machine.mem, gpa, other, bytes);
+}
+
+static void check_call(const struct vcpu *v)
+{
+	const struct kvm_regs *asked = &request.regs;
 	struct kvm_regs regs = v->run->s.regs.regs;
 	const int64_t result = (int64_t)regs.rax;
-	struct gmem old = machine.mem;
-	struct vcpu_set named;
-	bool good = !vcpu_cpl(v) && asked->rsi <= sizeof(request) &&
-		    reference_in_ram(&machine.mem, asked->rdi, asked->rsi);
+	const bool good = request.good;
 
-	old.base = before.ram;
-	if (good) {
-		gmem_read(&old, asked->rdi, request, asked->rsi);
-		good = reference_call(&old, asked->rax, request, asked->rsi, v->index, VCPUS,
-				      &named);
-	}
 	regs.rax = asked->rax;
 	MUST(!memcmp(&regs, asked, sizeof(regs)), "a call changes a register besides RAX");
 	MUST(v->run->kvm_dirty_regs & KVM_SYNC_X86_REGS, "KVM does not learn the result");
@@ -230,16 +159,16 @@ static void check_call(const struct vcpu *v, const struct kvm_regs *asked)
 	MUST(result <= HF_OK && result >= HF_ETIME, "result %lld", (long long)result);
 	check_counted(v, !good);
 	if (good)
-		check_done(asked, request, &named);
+		check_done(asked, request.bytes, &request.named);
 	else
 		check_unchanged("a refused call");
 }
 
-static void check_unserved(const struct vcpu *v, const struct kvm_regs *asked)
+static void check_unserved(const struct vcpu *v)
 {
-	MUST(!memcmp(&v->run->s.regs.regs, asked, sizeof(*asked)),
+	MUST(!memcmp(&v->run->s.regs.regs, &request.regs, sizeof(request.regs)),
 	     "a call that is not offered answers");
-	MUST(counter_read(&v->counters.unknown_ports) == before.unknown_ports + 1,
+	MUST(counter_read(&v->counters.unknown_ports) == counted.unknown_ports + 1,
 	     "the port is not counted");
 	check_unchanged("a call that is not offered");
 }
@@ -252,7 +181,7 @@ static uint8_t cpl_of(uint8_t how)
 
 static void step_call(struct input *in)
 {
-	struct vcpu *v = caller(in);
+	struct vcpu *v = fixture_caller(in);
 	struct kvm_regs *regs = &v->run->s.regs.regs;
 	uint8_t how = take8(in);
 
@@ -266,20 +195,18 @@ static void step_call(struct input *in)
 	v->run->s.regs.sregs.ss.dpl = cpl_of(how);
 	v->run->kvm_dirty_regs = 0;
 	fixture_port_exit(v->index, SERVICE_PORT, true, 4, 1);
-
-	const struct kvm_regs asked = *regs;
-
-	handle(v, how % 8);
+	judge(v);
+	handle(v, how % 16);
 	if (machine_offers(&machine, HF_BACKEND_HYPERFLUSH) && before.page)
-		check_call(v, &asked);
+		check_call(v);
 	else
-		check_unserved(v, &asked);
+		check_unserved(v);
 	v->run->s.regs.sregs.ss.dpl = 0;
 }
 
 static void step_xen(struct input *in)
 {
-	struct vcpu *v = caller(in);
+	struct vcpu *v = fixture_caller(in);
 	struct kvm_xen_exit *xen = &v->run->xen;
 	struct vcpu_set all;
 	uint8_t how = take8(in);
@@ -330,7 +257,7 @@ static uint32_t take_msr(struct input *in)
 
 static void step_wrmsr(struct input *in)
 {
-	struct vcpu *v = caller(in);
+	struct vcpu *v = fixture_caller(in);
 	uint32_t index = take_msr(in);
 	uint64_t value = take_gpa(in, &machine.mem);
 	bool good = machine_offers(&machine, HF_BACKEND_HYPERFLUSH) &&
@@ -355,7 +282,7 @@ static void step_wrmsr(struct input *in)
 
 static void step_rdmsr(struct input *in)
 {
-	struct vcpu *v = caller(in);
+	struct vcpu *v = fixture_caller(in);
 	uint32_t index = take_msr(in);
 	bool good = machine_offers(&machine, HF_BACKEND_HYPERFLUSH) && index <= HF_MSR_LAZY_WORD;
 
@@ -375,20 +302,6 @@ static void step_store(struct input *in)
 	take_patch(in, &machine.mem, take_gpa(in, &machine.mem));
 }
 
-/* Time passes for some vCPUs in a row. */
-static void step_run(struct input *in)
-{
-	unsigned first = take8(in) % VCPUS, count = take8(in) % VCPUS;
-
-	threads_call(VCPUS, 0);
-	for (unsigned i = first; i < VCPUS && i - first <= count; i++) {
-		if (thread_inside(i))
-			thread_leave(i);
-		else
-			thread_enter(i);
-	}
-}
-
 /* Another initiator is in the middle of a `detach` of this vCPU, or this vCPU in one of its own. */
 static void step_busy(struct input *in)
 {
@@ -404,13 +317,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	fixture_create();
+	thread_events.request_read = spoil;
 	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const steps[])(struct input *) = {
-		step_call, step_xen, step_wrmsr, step_rdmsr, step_store, step_run, step_busy,
+		step_call, step_xen, step_wrmsr, step_rdmsr, step_store, fixture_run, step_busy,
 	};
 	struct input in = { data, size };
 	uint8_t shape = take8(&in);

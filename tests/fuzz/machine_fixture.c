@@ -3,6 +3,8 @@
 
 #include <sanitizer/asan_interface.h>
 
+#include "vmm/detach.h"
+
 static struct {
 	struct kvm_run run;
 	_Alignas(8) uint8_t pio[PIO_BYTES];
@@ -40,4 +42,28 @@ uint8_t *fixture_port_exit(unsigned vcpu, unsigned port, bool out, unsigned size
 	ASAN_UNPOISON_MEMORY_REGION(pio, PIO_BYTES);
 	ASAN_POISON_MEMORY_REGION(pio + (size_t)size * count, PIO_BYTES - (size_t)size * count);
 	return pio;
+}
+
+struct vcpu *fixture_caller(struct input *in)
+{
+	unsigned vcpu = take8(in) % VCPUS;
+
+	if (!thread_inside(vcpu))
+		thread_enter(vcpu);
+	thread_exit(vcpu);
+	atomic_store(&machine.detach_slots[vcpu].asking, 0); /* one call at a time */
+	return &machine.vcpus[vcpu];
+}
+
+void fixture_run(struct input *in)
+{
+	unsigned first = take8(in) % VCPUS, count = take8(in) % VCPUS;
+
+	threads_call(VCPUS, 0);
+	for (unsigned i = first; i < VCPUS && i - first <= count; i++) {
+		if (thread_inside(i))
+			thread_leave(i);
+		else
+			thread_enter(i);
+	}
 }

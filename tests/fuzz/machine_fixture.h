@@ -10,6 +10,8 @@
 #define RAM_HIGH 0x1000u
 #define RAM_ALL	 (RAM_LOW + RAM_HIGH)
 
+#define RAM_PAGES (RAM_ALL / 4096u)
+
 #define PIO_BYTES 4096u /* KVM's own buffer is a page as well */
 
 /* Once a process. */
@@ -24,5 +26,11 @@ void fixture_reset(uint32_t advertised);
  * lies behind it is guarded.
  */
 uint8_t *fixture_port_exit(unsigned vcpu, unsigned port, bool out, unsigned size, unsigned count);
+
+/* A vCPU that has left KVM_RUN by an exit and will come back. */
+struct vcpu *fixture_caller(struct input *in);
+
+/* Time passes for some vCPUs in a row: who is in KVM_RUN comes out, and the other way round. */
+void fixture_run(struct input *in);
 
 #endif

@@ -134,9 +134,14 @@ bool reference_call(const struct gmem *gm, uint64_t nr, const void *request, uin
 
 bool reference_msr(const struct gmem *gm, uint32_t index, uint64_t value)
 {
-	uint64_t unit = index == HF_MSR_HYPERCALL_PAGE ? 4096 : 8;
+	static const struct {
+		uint64_t unit, bytes;
+	} what[HF_MSR_COUNT] = { { 4096, 4096 },
+				 { 8, 8 },
+				 { 64, sizeof(struct hf_vcpu_state) },
+				 { 4096, sizeof(struct hf_ring) } };
+	uint32_t i = index - HF_MSR_HYPERCALL_PAGE;
 
-	if (index != HF_MSR_HYPERCALL_PAGE && index != HF_MSR_LAZY_WORD)
-		return false;
-	return !value || (value % unit == 1 && reference_in_ram(gm, value - 1, unit));
+	return i < HF_MSR_COUNT && (!value || (value % what[i].unit == 1 &&
+					       reference_in_ram(gm, value - 1, what[i].bytes)));
 }

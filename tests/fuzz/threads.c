@@ -22,6 +22,7 @@ static void note_answer(struct detach_slot *slot, bool moved);
 
 struct call_record call_record;
 struct kvm_side kvm_side[VCPUS];
+struct thread_events thread_events;
 static int64_t now;
 
 int machine_ioctl_named(struct machine *m, int fd, unsigned long request, const char *name,
@@ -39,6 +40,8 @@ int machine_ioctl_named(struct machine *m, int fd, unsigned long request, const 
 	MUST(gmem_ptr(&m->mem, sregs->cr3, 4096), "vCPU %d: its CR3 is not RAM", fd);
 	kvm->flushes++;
 	kvm->cr3 = sregs->cr3;
+	if (thread_events.flushed)
+		thread_events.flushed((unsigned)fd);
 	return 0;
 }
 
@@ -56,13 +59,16 @@ void threads_reset(void)
 {
 	memset(machine.flush.targets, 0, VCPUS * sizeof(machine.flush.targets[0]));
 	memset(machine.detach_slots, 0, VCPUS * sizeof(machine.detach_slots[0]));
+	memset(machine.rings.set.rings, 0, VCPUS * sizeof(machine.rings.set.rings[0]));
+	memset(&machine.rings.set.counters, 0, sizeof(machine.rings.set.counters));
 	memset(kvm_side, 0, sizeof(kvm_side));
 	now = 0;
 	for (unsigned i = 0; i < VCPUS; i++) {
 		struct vcpu *v = &machine.vcpus[i];
 
 		v->fd = (int)i;
-		v->lazy_word = 0;
+		v->lazy_word = v->state_msr = v->ring_msr = v->flushes = 0;
+		v->state = NULL;
 		v->initialised = i != VCPUS - 1;
 		v->exit_pending = false;
 		v->run->immediate_exit = 0;
@@ -76,8 +82,16 @@ bool thread_inside(unsigned vcpu)
 	return atomic_load(&machine.flush.targets[vcpu].run_seq) & 1;
 }
 
+static void in_run(struct vcpu *v, bool yes)
+{
+	say_in_run(v, yes);
+	if (thread_events.in_run)
+		thread_events.in_run(v->index, yes);
+}
+
 static void leave(struct vcpu *v, bool exits)
 {
+	in_run(v, false);
 	flush_leave(v->flush);
 	v->run->immediate_exit = 0;
 	v->exit_pending = exits;
@@ -101,6 +115,7 @@ void thread_enter(unsigned vcpu)
 		int r = flush_enter(v->flush) ? carry_out(v) : 0;
 
 		MUST(!r, "vCPU %u: its loop ends with %d", vcpu, r);
+		in_run(v, true);
 		if (!v->run->immediate_exit)
 			return;
 		thread_leave(vcpu);
@@ -188,4 +203,16 @@ int fake_clock_gettime(clockid_t clock, struct timespec *t)
 	MUST(clock == CLOCK_MONOTONIC, "clock %d", clock);
 	*t = (struct timespec){ now / 1000000000ll, now % 1000000000ll };
 	return 0;
+}
+
+/* What vmm/service.c calls gmem_read(). */
+int fake_gmem_read(const struct gmem *gm, uint64_t gpa, void *dst, size_t len);
+int fake_gmem_read(const struct gmem *gm, uint64_t gpa, void *dst, size_t len)
+{
+	int r = gmem_read(gm, gpa, dst, len);
+
+	MUST(!call_record.reads++, "vCPU %u: a request is read twice", call_record.self);
+	if (!r && thread_events.request_read)
+		thread_events.request_read(gpa, len);
+	return r;
 }

@@ -14,13 +14,14 @@
 #define REACT_AT_ONCE	1u
 #define REACT_WHEN_IDLE 2u /* the initiator sleeps */
 #define REACT_ENTER	4u /* when it sleeps, those outside KVM_RUN go in as well */
+#define REACT_SPOIL	8u /* what the initiator has read is overwritten */
 
 /* During the call, since threads_call(). */
 struct call_record {
 	unsigned self, reactions;
 	struct vcpu_set kicked, late; /* late: kicked, and still to react */
 	unsigned barriers_at_kick;    /* service_calls.barriers at the last kick */
-	unsigned waits;
+	unsigned waits, reads;
 	unsigned moved[VCPUS], moved_count; /* vCPUs that say so, in that order */
 };
 
@@ -31,6 +32,13 @@ extern struct kvm_side {
 	unsigned flushes; /* asked for, ever */
 	uint64_t cr3;
 } kvm_side[VCPUS];
+
+/* Called when that happens; NULL: nobody asks. */
+extern struct thread_events {
+	void (*flushed)(unsigned vcpu); /* KVM has been asked to */
+	void (*in_run)(unsigned vcpu, bool in_run);
+	void (*request_read)(uint64_t gpa, size_t bytes); /* the service has a copy */
+} thread_events;
 
 /* Nobody is in KVM_RUN, everybody has been; the last vCPU waits for its INIT and has not. */
 void threads_reset(void);

@@ -72,10 +72,32 @@ static int completed(struct doorbell *d, const struct io_uring_cqe *cqe)
 	return cqe->res < 0 && cqe->res != -ECANCELED && cqe->res != -EINTR ? cqe->res : 0;
 }
 
-static int turn(struct doorbell *d)
+/* All completions there are. Their number. */
+static unsigned take(struct doorbell *d, int *err)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
+
+	io_uring_for_each_cqe(d->uring, head, cqe)
+	{
+		int e = completed(d, cqe);
+
+		*err = *err ? *err : e;
+		n++;
+	}
+	io_uring_cq_advance(d->uring, n);
+	return n;
+}
+
+void doorbell_reap(struct doorbell *d)
+{
+	int err = 0; /* comes again when it is armed anew */
+
+	d->reaped |= take(d, &err) != 0;
+}
+
+static int turn(struct doorbell *d)
+{
 	int err = 0;
 
 	if (!d->armed)
@@ -84,21 +106,18 @@ static int turn(struct doorbell *d)
 
 	if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY)
 		return r;
-	io_uring_for_each_cqe(d->uring, head, cqe)
-	{
-		int e = completed(d, cqe);
-
-		err = err ? err : e;
-		n++;
-	}
-	io_uring_cq_advance(d->uring, n);
+	take(d, &err);
 	return err;
 }
 
 int doorbell_wait(struct doorbell *d)
 {
+	bool reaped = d->reaped;
 	eventfd_t rings;
 
+	d->reaped = false;
+	if (reaped && !eventfd_read(d->fd, &rings))
+		return 0;
 	/* One completion may stand for several rings, and come when they have been read. */
 	do {
 		int err = turn(d);

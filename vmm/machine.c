@@ -267,6 +267,7 @@ static void destroy(struct machine *m)
 	console_destroy(&m->console);
 	ring_service_destroy(m);
 	pthread_mutex_destroy(&m->rings.lock);
+	pthread_cond_destroy(&m->rings.registered);
 	kvm_close(&m->kvm);
 	gmem_destroy(&m->mem);
 	sem_destroy(&m->thread_ready);
@@ -334,6 +335,7 @@ static struct machine *allocate(const struct machine_options *options)
 	m->vcpus = vcpus;
 	pthread_mutex_init(&m->verdict_lock, NULL);
 	pthread_mutex_init(&m->rings.lock, NULL);
+	pthread_cond_init(&m->rings.registered, NULL);
 	sem_init(&m->thread_ready, 0, 0);
 	for (unsigned i = 0; i < options->vcpus; i++) {
 		vcpus[i].machine = m;

@@ -51,6 +51,8 @@ static bool serve_once(struct machine *m)
 	struct ring_service *s = &m->rings;
 
 	pthread_mutex_lock(&s->lock);
+	while (atomic_load(&s->registering)) /* pairs with ring_service_attach() */
+		pthread_cond_wait(&s->registered, &s->lock);
 	ring_quiet(&s->set);
 	bool again = ring_serve(&s->set, &m->flush) || ring_listen(&s->set);
 
@@ -70,7 +72,7 @@ static void *ring_thread(void *arg)
 			break;
 		}
 		while (!atomic_load(&m->stop) && serve_once(m))
-			;
+			doorbell_reap(&m->rings.doorbell); /* before another look at the rings */
 	}
 	return NULL;
 }

@@ -8,6 +8,7 @@
 #define HF_VMM_RING_SERVICE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "doorbell.h"
@@ -17,11 +18,28 @@ struct machine;
 
 struct ring_service {
 	struct ring_set set;
-	pthread_mutex_t lock; /* of the set: the thread's passes, vCPUs that register rings */
+	pthread_mutex_t lock;	   /* of the set: the thread's passes, vCPUs that register rings */
+	pthread_cond_t registered; /* signalled when `registering` is 0 */
+	_Atomic unsigned registering; /* vCPUs that want `lock`; goes down with it held */
 	struct doorbell doorbell;
 	pthread_t thread;
 	bool has_thread;
 };
+
+/*
+ * ring_attach() from a vCPU's thread. It waits for the pass in progress, and for no other: a mutex
+ * goes to whoever comes first, and that would be the thread, which has just released it. So the
+ * thread begins no pass while somebody registers.
+ */
+static inline void ring_service_attach(struct ring_service *s, unsigned vcpu, struct hf_ring *page)
+{
+	atomic_fetch_add(&s->registering, 1);
+	pthread_mutex_lock(&s->lock);
+	ring_attach(&s->set, vcpu, page);
+	if (atomic_fetch_sub(&s->registering, 1) == 1)
+		pthread_cond_signal(&s->registered);
+	pthread_mutex_unlock(&s->lock);
+}
 
 /* Memory, and the doorbell at its port if the machine offers the ABI. 0, or -errno after
  * machine_stop(). */

@@ -205,14 +205,12 @@ static bool set_state(struct vcpu *v, uint64_t value)
 
 static bool set_ring(struct vcpu *v, uint64_t value)
 {
-	struct ring_service *rings = &v->machine->rings;
 	void *ram;
 
 	if (!split(v, value, PAGE_BYTES, sizeof(struct hf_ring), &ram))
 		return false;
-	pthread_mutex_lock(&rings->lock); /* for a pass at most, and no pass waits for a vCPU */
-	ring_attach(&rings->set, v->index, ram);
-	pthread_mutex_unlock(&rings->lock);
+	/* Waits for a pass at most, and no pass waits for a vCPU. */
+	ring_service_attach(&v->machine->rings, v->index, ram);
 	v->ring_msr = value;
 	return true;
 }

@@ -3,13 +3,16 @@
  * vmm/ring_service.c: its thread on this host's io_uring, with the doorbell rung by the test in
  * KVM's place. Nobody is in KVM_RUN, so a served entry is a flush that is pending.
  */
+#define _GNU_SOURCE
 #include "unit.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "vmm/machine.h"
 #include "vmm/service.h"
@@ -43,11 +46,20 @@ int machine_failed(struct machine *m, const char *what, int err)
 	return err;
 }
 
+static void (*at_kick)(void);
+
 static void kick(void *ctx, unsigned vcpu)
 {
 	(void)ctx;
 	(void)vcpu;
-	abort();
+	if (!at_kick)
+		abort();
+	at_kick();
+}
+
+static void barrier(void *ctx)
+{
+	(void)ctx;
 }
 
 static void *zeroed(size_t bytes)
@@ -60,7 +72,7 @@ static void *zeroed(size_t bytes)
 
 static int setup(void **state)
 {
-	static const struct flush_ops ops = { .kick = kick };
+	static const struct flush_ops ops = { .kick = kick, .barrier = barrier };
 
 	(void)state;
 	memset(&machine, 0, sizeof(machine));
@@ -71,7 +83,9 @@ static int setup(void **state)
 						&ops, NULL };
 	pages = zeroed(VCPUS * sizeof(*pages));
 	pthread_mutex_init(&machine.rings.lock, NULL);
+	pthread_cond_init(&machine.rings.registered, NULL);
 	ioeventfds = 0;
+	at_kick = NULL;
 	return 0;
 }
 
@@ -210,9 +224,7 @@ static void rings_of_garbage(void **state)
 				__atomic_store_n((uint32_t *)(void *)&pages[v] + w,
 						 (uint32_t)random, __ATOMIC_RELAXED);
 			}
-			pthread_mutex_lock(&machine.rings.lock);
-			ring_attach(&machine.rings.set, v, &pages[v]);
-			pthread_mutex_unlock(&machine.rings.lock);
+			ring_service_attach(&machine.rings, v, &pages[v]);
 			__atomic_fetch_add(&pages[v].tail, (uint32_t)(random >> 59),
 					   __ATOMIC_SEQ_CST);
 		}
@@ -225,13 +237,66 @@ static void rings_of_garbage(void **state)
 	assert_true(machine.rings.set.counters.ring_refused > 0);
 }
 
+static _Atomic pid_t server; /* the thread "rings" */
+
+static bool is_asleep(pid_t tid)
+{
+	char path[64], stat[128] = "";
+	int n = snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	FILE *f = n > 0 ? fopen(path, "re") : NULL;
+
+	if (!f || !fgets(stat, sizeof(stat), f))
+		abort(); /* cmocka's checks are for its own thread */
+	fclose(f);
+	return strstr(stat, ") S ");
+}
+
+/* In the middle of a pass: the next one has something to do as well. */
+static void go_on(void)
+{
+	atomic_store(&server, gettid());
+	post(0, 1);
+}
+
+/* A vCPU that registers a ring waits for the pass in progress, however much there is to do. */
+static void registers_between_two_passes(void **state)
+{
+	struct ring_service *s = &machine.rings;
+
+	(void)state;
+	start();
+	flush_enter(&machine.flush.targets[1]); /* in KVM_RUN: each pass kicks it */
+	at_kick = go_on;
+	atomic_store(&server, 0);
+	post(0, 1);
+	ring_if_told(0);
+	while (!atomic_load(&server))
+		sched_yield();
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		atomic_fetch_add(&s->registering, 1); /* and does not get on */
+		uint64_t before = s->set.counters.ring_passes;
+
+		while (!is_asleep(server))
+			assert_in_range(s->set.counters.ring_passes - before, 0, 1);
+		atomic_fetch_sub(&s->registering, 1);
+		ring_service_attach(s, 2, &pages[2]);
+		while (s->set.counters.ring_passes - before < 3)
+			sched_yield(); /* it goes on */
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(doorbell_port),	    TEST(not_advertised), TEST(posts_are_served),
-		TEST(one_doorbell_for_all), TEST(storm),	  TEST(rings_of_garbage),
+		TEST(doorbell_port),
+		TEST(not_advertised),
+		TEST(posts_are_served),
+		TEST(one_doorbell_for_all),
+		TEST(storm),
+		TEST(rings_of_garbage),
+		TEST(registers_between_two_passes),
 	};
 
 	return cmocka_run_group_tests_name("ring service", tests, NULL, NULL);

@@ -25,8 +25,8 @@ unit_of_flush_model      := vmm/flush.c tests/unit/explorer.c
 unit_of_ring             := vmm/ring.c vmm/flush.c vmm/hypercall.c
 unit_of_ring_threads     := vmm/ring.c vmm/flush.c vmm/hypercall.c
 unit_of_ring_model       := vmm/ring.c vmm/flush.c vmm/hypercall.c tests/unit/explorer.c
-unit_of_ring_service     := vmm/ring_service.c vmm/ring.c vmm/doorbell.c vmm/flush.c vmm/hypercall.c
-unit_of_doorbell         := vmm/doorbell.c
+unit_of_ring_service     := vmm/ring_service.c vmm/ring.c vmm/doorbell.c vmm/flush.c vmm/hypercall.c tests/unit/fake_poll.c
+unit_of_doorbell         := vmm/doorbell.c tests/unit/fake_poll.c
 unit_of_detach           := vmm/detach.c vmm/flush.c vmm/hypercall.c
 unit_of_detach_threads   := vmm/detach.c vmm/flush.c
 unit_of_detach_model     := vmm/detach.c vmm/flush.c tests/unit/explorer.c
@@ -72,7 +72,10 @@ $(foreach set,asan tsan model,$(eval $(call unit_set,$(set))))
 unit_explored := -include tests/unit/atomics.h
 unit_fake_kvm := -Dioctl=fake_ioctl
 $(addprefix $(unit_dir)/model/vmm/,flush.o ring.o detach.o): unit_flags_model += $(unit_explored)
+unit_fake_poll := -include tests/unit/fake_poll.h
 $(unit_dir)/asan/vmm/vcpu.o: unit_flags_asan += $(unit_fake_kvm)
+$(unit_dir)/asan/vmm/doorbell.o: unit_flags_asan += $(unit_fake_poll)
+$(unit_dir)/tsan/vmm/doorbell.o: unit_flags_tsan += $(unit_fake_poll)
 
 # Each patch in mutants/X/ breaks vmm/Y.c in one place. $(1) X, $(2) set, $(3) test of that set that must fail
 # with it, $(4) Y, $(5) flags. The original's object stands for the headers.
@@ -95,6 +98,8 @@ $(eval $(call unit_mutants_of,flush,model,flush_model,flush,$(unit_explored)))
 $(eval $(call unit_mutants_of,detach,model,detach_model,detach,$(unit_explored)))
 $(eval $(call unit_mutants_of,ring,asan,ring,ring))
 $(eval $(call unit_mutants_of,ring_order,model,ring_model,ring,$(unit_explored)))
+$(eval $(call unit_mutants_of,doorbell,asan,doorbell,doorbell,$(unit_fake_poll)))
+$(eval $(call unit_mutants_of,ring_service,asan,ring_service,ring_service))
 $(eval $(call unit_mutants_of,vcpu,asan,vcpu,vcpu,$(unit_fake_kvm)))
 
 .SECONDARY: $(addsuffix .c,$(unit_mutants)) $(addsuffix .o,$(unit_mutants))

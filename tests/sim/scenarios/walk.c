@@ -3,6 +3,7 @@
 #include "guest/cpu/irq.h"
 #include "guest/cpu/memory.h"
 #include "guest/flush/flush.h"
+#include "guest/mm/switch.h"
 #include "guest/mm/walk.h"
 #include "tests/sim/frames.h"
 #include "tests/sim/scenario.h"
@@ -129,6 +130,48 @@ static void set_up_rcu_rest(void)
 	set_scheme("rcu", false);
 	scene_thread(0, "pin", a, pin_at_rest, (void *)VA_A);
 	scene_thread(1, "unmap", a, unmap_and_wait, NULL);
+}
+
+/*
+ * The smallest reader of rcu, and a long walk: what it found linked is not free before it passes
+ * again. Word 0: unlinked; word 1: free.
+ */
+static void pass_and_walk(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 4; i++) {
+		bool linked;
+
+		preempt_disable();
+		mm_use(a); /* a switch */
+		schedule_focus(16);
+		linked = !mem_load(&scene_word[0]);
+		for (int step = 0; step < 12; step++)
+			mem_load(&scene_word[2]);
+		EXPECT(!linked || !mem_load(&scene_word[1]));
+		preempt_enable();
+	}
+}
+
+static void unlink_and_wait(void *arg)
+{
+	struct flush_request all = { .targets = a->cpus };
+	paddr_t table = page_alloc();
+
+	(void)arg;
+	mem_exchange(&scene_word[0], 1);
+	flush_tlb(&all);
+	walk_retire_table(a, table);
+	walk_quiesce();
+	mem_store(&scene_word[1], 1);
+}
+
+static void set_up_rcu_pass(void)
+{
+	begin();
+	set_scheme("rcu", false);
+	scene_thread(0, "read", a, pass_and_walk, NULL);
+	scene_thread(1, "unlink", a, unlink_and_wait, NULL);
 }
 
 static void set_up_refusal(void)
@@ -308,6 +351,12 @@ const struct sim_scenario walk_scenarios[] = {
 	  .what = "the reader shares its CPU",
 	  .cpus = 2,
 	  .setup = set_up_rcu_preempt,
+	  .check = no_backlog },
+	{ .name = "walk-rcu-pass",
+	  .what = "a long walk right after its CPU has passed the scheduler",
+	  .cpus = 2,
+	  .flush = "hyperv",
+	  .setup = set_up_rcu_pass,
 	  .check = no_backlog },
 	{ .name = "walk-rcu-rest",
 	  .what = "readers whose CPU is at rest",

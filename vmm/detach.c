@@ -79,6 +79,18 @@ static bool answer(struct detach_slot *slot, int64_t deadline)
 	}
 }
 
+static bool answer_watched(struct flush_service *svc, struct detach_slot *slot, unsigned vcpu,
+			   int64_t deadline)
+{
+	if (svc->ops->waits)
+		svc->ops->waits(svc->ctx, vcpu, true);
+	bool moved = answer(slot, deadline);
+
+	if (svc->ops->waits)
+		svc->ops->waits(svc->ctx, vcpu, false);
+	return moved;
+}
+
 void detach_request(struct flush_service *svc, struct detach_slot *slots, unsigned self,
 		    const struct vcpu_set *set, const struct detach_roots *roots,
 		    uint32_t deadline_us, struct vcpu_set *moved)
@@ -93,7 +105,7 @@ void detach_request(struct flush_service *svc, struct detach_slot *slots, unsign
 			vcpu_set_add(&asked, i);
 	}
 	for (unsigned i = 0; i < svc->count; i++) {
-		if (vcpu_set_test(&asked, i) && answer(&slots[i], deadline))
+		if (vcpu_set_test(&asked, i) && answer_watched(svc, &slots[i], i, deadline))
 			vcpu_set_add(moved, i);
 	}
 	atomic_store(&slots[self].asking, 0);

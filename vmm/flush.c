@@ -52,6 +52,8 @@ static uint32_t post(struct flush_service *svc, unsigned vcpu)
 		atomic_fetch_add_explicit(&t->kicks, 1, memory_order_relaxed);
 		svc->ops->kick(svc->ctx, vcpu);
 	}
+	if (!(seq & 1) && svc->ops->spared)
+		svc->ops->spared(svc->ctx, vcpu);
 	return seq;
 }
 
@@ -64,6 +66,17 @@ static void wait_left(struct flush_target *t, uint32_t seq)
 	while (atomic_load(&t->run_seq) == seq)
 		futex_wait(&t->run_seq, seq);
 	atomic_fetch_sub(&t->strong_waiters, 1);
+}
+
+static void wait_watched(struct flush_service *svc, unsigned vcpu, uint32_t seq)
+{
+	bool watched = seq & 1 && svc->ops->waits;
+
+	if (watched)
+		svc->ops->waits(svc->ctx, vcpu, true);
+	wait_left(&svc->targets[vcpu], seq);
+	if (watched)
+		svc->ops->waits(svc->ctx, vcpu, false);
 }
 
 void flush_request(struct flush_service *svc, const struct vcpu_set *set, bool strong)
@@ -91,7 +104,7 @@ void flush_request(struct flush_service *svc, const struct vcpu_set *set, bool s
 		for (uint64_t m = set->bank[b]; m; m &= m - 1) {
 			unsigned vcpu = b * HF_BANK_BITS + (unsigned)__builtin_ctzll(m);
 
-			wait_left(&svc->targets[vcpu], seen[vcpu]);
+			wait_watched(svc, vcpu, seen[vcpu]);
 		}
 	}
 }

@@ -55,6 +55,9 @@ struct flush_ops {
 	void (*kick)(void *ctx,
 		     unsigned vcpu); /* the target's KVM_RUN must return, also one about to begin */
 	void (*barrier)(void *ctx);  /* every running thread of the process passes a full barrier */
+	/* For who watches; may be NULL. A target needs no kick; a wait for one begins, or ends. */
+	void (*spared)(void *ctx, unsigned vcpu);
+	void (*waits)(void *ctx, unsigned vcpu, bool begins);
 };
 
 struct flush_service {

@@ -129,6 +129,25 @@ int64_t hypercall_decode_flush(const void *request, size_t len, unsigned self, u
 	return HF_OK;
 }
 
+uint64_t hypercall_flush_pages(const void *request)
+{
+	const uint8_t *bytes = request;
+	struct hf_flush head;
+	uint64_t pages = 0;
+
+	memcpy(&head, bytes, sizeof(head));
+	bytes += sizeof(head) + bank_bytes_of(head.bank_mask);
+	for (unsigned i = 0; i < head.range_count; i++) {
+		struct hf_range r;
+
+		memcpy(&r, bytes + i * sizeof(r), sizeof(r));
+		if (r.count == HF_COUNT_ALL ||
+		    __builtin_add_overflow(pages, r.count << (r.page_shift - HF_PAGE_4K), &pages))
+			return UINT64_MAX;
+	}
+	return head.range_count ? pages : UINT64_MAX;
+}
+
 int64_t hypercall_decode_fence(const void *request, size_t len, unsigned self, unsigned vcpus,
 			       struct vcpu_set *targets)
 {

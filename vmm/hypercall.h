@@ -27,6 +27,12 @@ struct flush_plan {
 int64_t hypercall_decode_flush(const void *request, size_t len, unsigned self, unsigned vcpus,
 			       struct flush_plan *plan);
 
+/*
+ * How many 4 KiB pages the ranges of a `flush` request name, that hypercall_decode_flush() has
+ * accepted; UINT64_MAX: all, or more than fit.
+ */
+uint64_t hypercall_flush_pages(const void *request);
+
 /* `fence`: as hypercall_decode_flush(); fills *targets. */
 int64_t hypercall_decode_fence(const void *request, size_t len, unsigned self, unsigned vcpus,
 			       struct vcpu_set *targets);

@@ -3,20 +3,21 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "machine.h"
+#include "observer.h"
+#include "signals.h"
 
 #define RING_ENTRIES  16u
 #define OUTPUT_BYTES  4096u
 #define CAPTURE_MAX   (1u << 20)
 #define LINGER_NS     (10l * 1000 * 1000) /* an unfinished line may wait that long for its rest */
+#define NS_PER_S      1000000000u
 #define GRACE_SECONDS 2 /* for a reader of stdout that hangs, once the user wants out */
 
 /* At most one request of a kind is in flight; its number is the completion's user_data. */
@@ -30,68 +31,31 @@ enum request {
 	INPUT_READY,
 	LINGER, /* for the rest of a line */
 	GRACE,
-	REQUESTS,
+	SINK_TIMER, /* one a sink, as the next */
+	SINK_OUT = SINK_TIMER + OBSERVER_SINKS,
+	REQUESTS = SINK_OUT + OBSERVER_SINKS,
 	CANCEL = REQUESTS,
 };
 
 struct loop {
 	struct machine *m;
 	struct io_uring ring;
-	int signal_pipe[2]; /* from on_signal(): the signal's number, one byte */
-	struct sigaction old_int, old_term;
+	struct signals signals;
+	struct sink *sinks; /* OBSERVER_SINKS */
 	unsigned in_flight; /* 1u << enum request */
 	bool draining;	    /* the machine has stopped */
 	bool output_dead;   /* nobody reads stdout any more */
+	bool given_up;	    /* on all other files */
 	bool input_ended;
 	bool lingered; /* no more waiting for the rest of the line */
 
 	uint64_t wakes;
 	uint8_t signal;
-	struct __kernel_timespec timeout, linger, grace;
+	struct __kernel_timespec timeout, linger, grace, period[OBSERVER_SINKS];
 	uint8_t output[OUTPUT_BYTES];
 	size_t output_len, output_done;
 	uint8_t input[SERIAL_RX_BYTES];
 };
-
-/*
- * Not a signalfd: its waiters are woken by every signal of the process, and
- * each kick of a vCPU is one. A handler can only reach what is static.
- */
-static int signal_pipe_end = -1;
-
-static void on_signal(int sig)
-{
-	int saved = errno;
-	uint8_t number = (uint8_t)sig;
-
-	/* Full only if thousands are unread: one is enough. */
-	ssize_t written = write(signal_pipe_end, &number, 1);
-
-	(void)written;
-	errno = saved;
-}
-
-static int catch_signals(struct loop *l)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-
-	if (pipe2(l->signal_pipe, O_CLOEXEC))
-		return -errno;
-	fcntl(l->signal_pipe[1], F_SETFL, O_NONBLOCK);
-	signal_pipe_end = l->signal_pipe[1];
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGINT, &sa, &l->old_int);
-	sigaction(SIGTERM, &sa, &l->old_term);
-	return 0;
-}
-
-static void release_signals(struct loop *l)
-{
-	sigaction(SIGINT, &l->old_int, NULL);
-	sigaction(SIGTERM, &l->old_term, NULL);
-	close(l->signal_pipe[0]);
-	close(l->signal_pipe[1]);
-}
 
 static struct io_uring_sqe *begin(struct loop *l, enum request r)
 {
@@ -193,6 +157,39 @@ static void start_output(struct loop *l)
 	}
 }
 
+/* Writes what is due, or sees to it that some time later something is. */
+static void start_sink(struct loop *l, unsigned i)
+{
+	struct sink *s = &l->sinks[i];
+	enum request out = SINK_OUT + i, timer = SINK_TIMER + i;
+
+	if (!busy(l, out) && sink_has_bytes(s)) {
+		struct io_uring_sqe *sqe = begin(l, out);
+
+		io_uring_prep_write(sqe, s->fd, s->bytes + s->done, (unsigned)(s->len - s->done),
+				    (uint64_t)-1);
+		commit(sqe, out);
+	} else if (!busy(l, timer) && s->fd >= 0 && s->period_ns && !s->error && !l->draining) {
+		l->period[i].tv_sec = (long long)(s->period_ns / NS_PER_S);
+		l->period[i].tv_nsec = (long long)(s->period_ns % NS_PER_S);
+		wait_time(l, timer, &l->period[i]);
+	}
+}
+
+static void sink_out_done(struct loop *l, unsigned i, int result)
+{
+	struct sink *s = &l->sinks[i];
+
+	if (s->waits) {
+		s->waits = false;
+	} else if (!sink_written(s, result)) {
+		s->waits = true;
+		wait_ready(l, SINK_OUT + i, s->fd, POLLOUT);
+	} else if (s->error) {
+		machine_stop(l->m, RUN_HOST_ERROR, "%s: %s", s->name, strerror(-s->error));
+	}
+}
+
 static void start_input(struct loop *l)
 {
 	if (l->m->options->console != CONSOLE_STDIO || l->input_ended || l->draining ||
@@ -244,7 +241,7 @@ static void completed(struct loop *l, enum request r, int result)
 		break;
 	case SIGNAL:
 		machine_stop(l->m, RUN_SIGNALLED + (int)l->signal, "%s", strsignal(l->signal));
-		read_into(l, SIGNAL, l->signal_pipe[0], &l->signal, sizeof(l->signal));
+		read_into(l, SIGNAL, l->signals.pipe[0], &l->signal, sizeof(l->signal));
 		end_soon(l);
 		break;
 	case TIMEOUT:
@@ -265,11 +262,16 @@ static void completed(struct loop *l, enum request r, int result)
 		l->lingered = true;
 		break;
 	case GRACE:
-		l->output_dead = true;
+		l->output_dead = l->given_up = true;
 		break;
 	case INPUT_READY: /* start_input() reads */
 	case CANCEL:
 		break;
+	default:
+		if (r >= SINK_OUT)
+			sink_out_done(l, r - SINK_OUT, result);
+		else
+			l->sinks[r - SINK_TIMER].due = true;
 	}
 }
 
@@ -282,7 +284,7 @@ static void turn(struct loop *l, bool handle)
 	int r = io_uring_submit_and_wait(&l->ring, 1);
 	if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY) {
 		machine_failed(l->m, "io_uring_enter", r);
-		l->output_dead = true;
+		l->output_dead = l->given_up = true;
 		return;
 	}
 	io_uring_for_each_cqe(&l->ring, head, cqe)
@@ -319,6 +321,8 @@ void loop_run(struct loop *l)
 	while (!atomic_load(&l->m->stop)) {
 		start_output(l);
 		start_input(l);
+		for (unsigned i = 0; i < OBSERVER_SINKS; i++)
+			start_sink(l, i);
 		turn(l, true);
 	}
 	drain(l);
@@ -339,12 +343,24 @@ static void cancel_all(struct loop *l)
 		turn(l, false);
 }
 
+/* No vCPU thread is left: what they have recorded is all there is. */
+static void finish_sink(struct loop *l, unsigned i)
+{
+	struct sink *s = &l->sinks[i];
+
+	s->last = s->due = true;
+	for (start_sink(l, i); busy(l, SINK_OUT + i) && !l->given_up; start_sink(l, i))
+		turn(l, true);
+}
+
 void loop_finish(struct loop *l)
 {
 	drain(l);
+	for (unsigned i = 0; i < OBSERVER_SINKS; i++)
+		finish_sink(l, i);
 	cancel_all(l);
 	io_uring_queue_exit(&l->ring);
-	release_signals(l);
+	signals_release(&l->signals);
 	free(l);
 }
 
@@ -357,6 +373,7 @@ struct loop *loop_create(struct machine *m)
 		return NULL;
 	}
 	l->m = m;
+	l->sinks = m->observer.sinks;
 	l->timeout.tv_sec = m->options->timeout_s;
 	l->linger.tv_nsec = LINGER_NS;
 	l->grace.tv_sec = GRACE_SECONDS;
@@ -366,7 +383,7 @@ struct loop *loop_create(struct machine *m)
 		free(l);
 		return NULL;
 	}
-	r = catch_signals(l);
+	r = signals_catch(&l->signals);
 	if (r) {
 		machine_failed(m, "pipe", r);
 		io_uring_queue_exit(&l->ring);
@@ -374,7 +391,7 @@ struct loop *loop_create(struct machine *m)
 		return NULL;
 	}
 	read_into(l, WAKE, m->console.wake_fd, &l->wakes, sizeof(l->wakes));
-	read_into(l, SIGNAL, l->signal_pipe[0], &l->signal, sizeof(l->signal));
+	read_into(l, SIGNAL, l->signals.pipe[0], &l->signal, sizeof(l->signal));
 	if (m->options->timeout_s)
 		wait_time(l, TIMEOUT, &l->timeout);
 	return l;

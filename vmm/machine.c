@@ -24,7 +24,7 @@
 #define IDENTITY_MAP_GPA 0xfffbc000ull
 #define TSS_GPA		 0xfffbd000ull
 
-#define OTHER_FDS 64u /* besides two a vCPU */
+#define OTHER_FDS 64u /* besides those of the vCPUs */
 
 void machine_stop(struct machine *m, int status, const char *format, ...)
 {
@@ -185,10 +185,10 @@ static int create_vm(struct machine *m)
 	return r ? machine_failed(m, "KVM_SET_USER_MEMORY_REGION", r) : 0;
 }
 
-/* Two files a vCPU; the usual soft limit of 1024 is too low for 512 of them. */
-static void raise_file_limit(unsigned vcpus)
+/* Two files a vCPU, three with a trace; the usual soft limit of 1024 is too low for 512 of them. */
+static void raise_file_limit(const struct machine_options *o)
 {
-	rlim_t need = OTHER_FDS + 2 * (rlim_t)vcpus;
+	rlim_t need = OTHER_FDS + (o->observer.trace ? 3 : 2) * (rlim_t)o->vcpus;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
@@ -209,7 +209,7 @@ static int create_vcpus(struct machine *m)
 {
 	unsigned count = m->vcpu_count;
 
-	raise_file_limit(count);
+	raise_file_limit(m->options);
 	m->flush = (struct flush_service){
 		.targets = cache_lines(count, sizeof(struct flush_target)),
 		.count = count,
@@ -227,7 +227,9 @@ static int create_vcpus(struct machine *m)
 			return r;
 	}
 	stats_open(m);
-	return ring_service_create(m);
+	int r = ring_service_create(m);
+
+	return r ? r : observer_create(m);
 }
 
 /* The parts that need no KVM, so that a bad kernel is told even without one. */
@@ -266,6 +268,7 @@ static void destroy(struct machine *m)
 	serial_destroy(&m->serial);
 	console_destroy(&m->console);
 	ring_service_destroy(m);
+	observer_destroy(&m->observer);
 	pthread_mutex_destroy(&m->rings.lock);
 	pthread_cond_destroy(&m->rings.registered);
 	kvm_close(&m->kvm);
@@ -287,7 +290,8 @@ static void run(struct machine *m)
 	if (loop)
 		ring_service_start(m);
 	for (unsigned i = 0; loop && i < m->vcpu_count && !m->stop; i++)
-		vcpu_start(&m->vcpus[i]);
+		if (!vcpu_start(&m->vcpus[i]))
+			observer_started(m, i);
 	if (loop)
 		loop_run(loop);
 	for (unsigned i = 0; i < m->vcpu_count; i++)
@@ -314,6 +318,7 @@ static void collect(struct machine *m, struct machine_result *result)
 #define COLLECT(name, what) result->ring_totals.name = counter_read(&m->rings.set.counters.name);
 	RING_COUNTERS(COLLECT)
 #undef COLLECT
+	observer_collect(m, &result->observer);
 	result->console = m->capture;
 	result->console_len = m->capture_len;
 	m->capture = NULL;
@@ -333,6 +338,7 @@ static struct machine *allocate(const struct machine_options *options)
 	m->vm_fd = m->kvm.fd = m->rings.doorbell.fd = -1;
 	m->vcpu_count = options->vcpus;
 	m->vcpus = vcpus;
+	observer_init(&m->observer);
 	pthread_mutex_init(&m->verdict_lock, NULL);
 	pthread_mutex_init(&m->rings.lock, NULL);
 	pthread_cond_init(&m->rings.registered, NULL);

@@ -20,6 +20,7 @@
 #include "flush.h"
 #include "gmem.h"
 #include "kvm.h"
+#include "observer.h"
 #include "ring_service.h"
 #include "serial.h"
 #include "stats.h"
@@ -60,6 +61,7 @@ struct machine_options {
 	unsigned timeout_s;  /* 0: none */
 	enum console_mode console;
 	struct harness *harness; /* for harness_out(); may be NULL */
+	struct observer_options observer;
 };
 
 #define REASON_BYTES 192
@@ -82,6 +84,7 @@ struct machine_result {
 		RING_COUNTERS(RING_TOTAL_FIELD)
 #undef RING_TOTAL_FIELD
 	} ring_totals;
+	struct observer_result observer;
 };
 
 struct machine {
@@ -98,6 +101,7 @@ struct machine {
 	struct detach_slot *detach_slots; /* one a vCPU */
 	_Atomic uint64_t hypercall_page;  /* HF_MSR_HYPERCALL_PAGE, the service's */
 	struct ring_service rings;
+	struct observer observer;
 
 	struct console console;
 	struct serial serial;

@@ -19,6 +19,46 @@
 
 #define TOOL_VERSION "0.1"
 
+static void print_watched(const struct observer_result *r)
+{
+	static const char *const kinds[WATCH_KINDS] = {
+#define KIND_NAME(id, name) [WATCH_##id] = (name),
+		WATCH_KIND_LIST(KIND_NAME)
+#undef KIND_NAME
+	};
+
+#define PRINT_WATCHED(name, what) \
+	fprintf(stderr, "watch %-16s %llu\n", #name, (unsigned long long)r->totals.name);
+	WATCH_COUNTERS(PRINT_WATCHED)
+#undef PRINT_WATCHED
+	for (unsigned k = 0; k < WATCH_KINDS; k++) {
+		const struct histogram_view *v = &r->latency[k];
+
+		if (v->count)
+			fprintf(stderr,
+				"ns %-19s count %llu mean %llu p50 %llu p99 %llu max %llu\n",
+				kinds[k], (unsigned long long)v->count,
+				(unsigned long long)(v->sum / v->count),
+				(unsigned long long)histogram_quantile(v, 500),
+				(unsigned long long)histogram_quantile(v, 990),
+				(unsigned long long)v->max);
+	}
+}
+
+/* What the trace does not have. */
+static void warn_of_trace(const struct machine_options *o, const struct observer_result *r)
+{
+	if (r->limited)
+		options_complain("warning: %s: ends at its limit of %u MiB", o->observer.trace,
+				 o->observer.trace_mib);
+	if (r->lost)
+		options_complain("warning: %s: %llu events were lost", o->observer.trace,
+				 (unsigned long long)r->lost);
+	if (r->switches)
+		options_complain("warning: %s: no times off the CPU: perf_event_open: %s",
+				 o->observer.trace, r->switches);
+}
+
 static void print_stats(const struct machine_result *r)
 {
 #define PRINT_KVM(name) \
@@ -36,6 +76,7 @@ static void print_stats(const struct machine_result *r)
 	fprintf(stderr, "vmm %-18s %llu\n", #name, (unsigned long long)r->ring_totals.name);
 	RING_COUNTERS(PRINT_RING)
 #undef PRINT_RING
+	print_watched(&r->observer);
 	for (unsigned e = 0; e < VCPU_EXIT_REASONS; e++)
 		if (r->totals.exits[e])
 			fprintf(stderr, "exit %-17s %llu\n", exit_name(e),
@@ -79,7 +120,8 @@ static int run_main(int argc, char **argv)
 	harness_destroy(&harness);
 	if (result.reason[0])
 		options_complain("%s", result.reason);
-	if (options.stats)
+	warn_of_trace(&options.machine, &result.observer);
+	if (options.machine.observer.stats == STATS_TEXT)
 		print_stats(&result);
 	machine_result_free(&result);
 	return result.status;

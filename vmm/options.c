@@ -14,6 +14,8 @@
 #define MEM_MIN_MIB   2u
 #define MEM_MAX_MIB   (1u << 20)
 #define TIMEOUT_MAX_S 86400u
+#define PERIOD_MAX_S  3600u
+#define TRACE_MAX_MIB (1u << 16)
 
 void options_complain(const char *format, ...)
 {
@@ -95,7 +97,10 @@ void options_help(FILE *to)
 		fprintf(to, "                   %-11s %s\n", backend_name(i), backend_what(i));
 	fputs("  --append STR   kernel command line\n"
 	      "  --pin LIST     host CPUs for vCPU 0, 1, …, as in 0,2-3; cyclic\n"
-	      "  --stats        print counters on stderr at the end\n"
+	      "  --stats        print counters and latencies on stderr at the end\n"
+	      "  --stats=json[:S]  the same as a line of JSON, and one every S seconds\n"
+	      "  --trace FILE   write what the vCPUs do, for Perfetto or chrome://tracing\n"
+	      "  --trace-limit MIB  end the trace at that size (default 64)\n"
 	      "  --timeout S    give up after S seconds\n"
 	      "\n"
 	      "Exit status: 0 the guest passed, 1 it failed or ended without a verdict,\n"
@@ -111,6 +116,8 @@ enum option_id {
 	OPT_APPEND,
 	OPT_PIN,
 	OPT_STATS,
+	OPT_TRACE,
+	OPT_TRACE_LIMIT,
 	OPT_TIMEOUT,
 	OPT_HELP,
 };
@@ -121,11 +128,24 @@ static const struct option long_options[] = {
 	{ "flush", required_argument, NULL, OPT_FLUSH },
 	{ "append", required_argument, NULL, OPT_APPEND },
 	{ "pin", required_argument, NULL, OPT_PIN },
-	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "stats", optional_argument, NULL, OPT_STATS },
+	{ "trace", required_argument, NULL, OPT_TRACE },
+	{ "trace-limit", required_argument, NULL, OPT_TRACE_LIMIT },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
+
+/* Of --stats: nothing, "json" or "json:SECONDS". */
+static bool parse_stats(const char *arg, struct observer_options *o)
+{
+	o->stats = arg ? STATS_JSON : STATS_TEXT;
+	o->stats_period_s = 0;
+	if (!arg || !strcmp(arg, "json"))
+		return true;
+	return !strncmp(arg, "json:", 5) &&
+	       options_number(arg + 5, 1, PERIOD_MAX_S, &o->stats_period_s);
+}
 
 /* False if the option's argument is not valid. */
 static bool take(struct run_options *o, enum option_id id, const char *arg)
@@ -148,8 +168,12 @@ static bool take(struct run_options *o, enum option_id id, const char *arg)
 	case OPT_PIN:
 		return options_list(arg, o->pin, MACHINE_MAX_VCPUS, &m->pin_count);
 	case OPT_STATS:
-		o->stats = true;
+		return parse_stats(arg, &m->observer);
+	case OPT_TRACE:
+		m->observer.trace = arg;
 		return true;
+	case OPT_TRACE_LIMIT:
+		return options_number(arg, 1, TRACE_MAX_MIB, &m->observer.trace_mib);
 	case OPT_TIMEOUT:
 		return options_number(arg, 1, TIMEOUT_MAX_S, &m->timeout_s);
 	case OPT_HELP:
@@ -164,7 +188,10 @@ bool options_parse_run(int argc, char **argv, struct run_options *o)
 	int c, index = 0;
 
 	*o = (struct run_options){
-		.machine = { .vcpus = 1, .flush = FLUSH_AUTO, .pin = o->pin },
+		.machine = { .vcpus = 1,
+			     .flush = FLUSH_AUTO,
+			     .pin = o->pin,
+			     .observer.trace_mib = OBSERVER_TRACE_MIB },
 	};
 	optind = 1;
 	opterr = 0;

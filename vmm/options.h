@@ -11,8 +11,7 @@
 struct run_options {
 	struct machine_options machine;
 	unsigned pin[MACHINE_MAX_VCPUS]; /* machine.pin points here */
-	bool stats;
-	bool help; /* --help was given: the rest is not valid */
+	bool help;			 /* --help was given: the rest is not valid */
 };
 
 /*

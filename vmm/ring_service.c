@@ -7,6 +7,7 @@
 
 #include "machine.h"
 #include "service.h"
+#include "watch.h"
 
 static int add_doorbell(struct machine *m)
 {
@@ -54,7 +55,11 @@ static bool serve_once(struct machine *m)
 	while (atomic_load(&s->registering)) /* pairs with ring_service_attach() */
 		pthread_cond_wait(&s->registered, &s->lock);
 	ring_quiet(&s->set);
-	bool again = ring_serve(&s->set, &m->flush) || ring_listen(&s->set);
+	unsigned n = ring_serve(&s->set, watch_begin(s->watch, WATCH_RING, &m->flush));
+
+	if (n)
+		watch_end(s->watch, n);
+	bool again = n || ring_listen(&s->set);
 
 	pthread_mutex_unlock(&s->lock);
 	return again;

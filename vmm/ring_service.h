@@ -15,6 +15,7 @@
 #include "ring.h"
 
 struct machine;
+struct watch;
 
 struct ring_service {
 	struct ring_set set;
@@ -24,6 +25,7 @@ struct ring_service {
 	struct doorbell doorbell;
 	pthread_t thread;
 	bool has_thread;
+	struct watch *watch; /* NULL: nobody watches */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include "hypercall.h"
 #include "machine.h"
 #include "shared/hyperflush_abi.h"
+#include "watch.h"
 
 #define PAGE_BYTES 4096u
 
@@ -30,6 +31,14 @@ struct request {
 	uint8_t bytes[HF_MAX_REQUEST_BYTES];
 };
 
+static void flush(struct vcpu *v, const struct request *r, const struct flush_plan *plan)
+{
+	flush_request(watch_begin(v->watch, plan->strong ? WATCH_STRONG : WATCH_FLUSH,
+				  &v->machine->flush),
+		      &plan->targets, plan->strong);
+	watch_end(v->watch, v->watch ? hypercall_flush_pages(r->bytes) : 0);
+}
+
 static int64_t call_flush(struct vcpu *v, const struct request *r)
 {
 	struct machine *m = v->machine;
@@ -37,11 +46,19 @@ static int64_t call_flush(struct vcpu *v, const struct request *r)
 	int64_t err = hypercall_decode_flush(r->bytes, r->len, v->index, m->vcpu_count, &plan);
 
 	if (!err)
-		flush_request(&m->flush, &plan.targets, plan.strong);
+		flush(v, r, &plan);
 	return err;
 }
 
 /* One barrier serves every target: it reaches all running threads of the process. */
+static void fence(struct vcpu *v)
+{
+	struct flush_service *service = watch_begin(v->watch, WATCH_FENCE, &v->machine->flush);
+
+	service->ops->barrier(service->ctx);
+	watch_end(v->watch, 0);
+}
+
 static int64_t call_fence(struct vcpu *v, const struct request *r)
 {
 	struct machine *m = v->machine;
@@ -49,7 +66,7 @@ static int64_t call_fence(struct vcpu *v, const struct request *r)
 	int64_t err = hypercall_decode_fence(r->bytes, r->len, v->index, m->vcpu_count, &targets);
 
 	if (!err)
-		m->flush.ops->barrier(m->flush.ctx);
+		fence(v);
 	return err;
 }
 
@@ -81,8 +98,10 @@ static int64_t call_detach(struct vcpu *v, const struct request *r)
 	/* KVM refuses a CR3 beyond physical addresses, and that would be our failure. */
 	if (!gmem_ptr(&m->mem, plan.to, PAGE_BYTES))
 		return HF_EROOT;
-	detach_request(&m->flush, m->detach_slots, v->index, &plan.targets,
-		       &(struct detach_roots){ plan.from, plan.to }, plan.deadline_us, &moved);
+	detach_request(watch_begin(v->watch, WATCH_DETACH, &m->flush), m->detach_slots, v->index,
+		       &plan.targets, &(struct detach_roots){ plan.from, plan.to },
+		       plan.deadline_us, &moved);
+	watch_end(v->watch, 0);
 	return write_moved(m, r, plan.bank_mask, &moved);
 }
 
@@ -135,7 +154,8 @@ int service_xen(struct vcpu *v)
 		struct vcpu_set all;
 
 		vcpu_set_fill(&all, v->machine->vcpu_count);
-		flush_request(&v->machine->flush, &all, false);
+		flush_request(watch_begin(v->watch, WATCH_FLUSH, &v->machine->flush), &all, false);
+		watch_end(v->watch, UINT64_MAX);
 	}
 	xen->u.hcall.result = (uint64_t)counted(v, result);
 	return 0;

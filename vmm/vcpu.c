@@ -16,6 +16,7 @@
 #include "exit.h"
 #include "machine.h"
 #include "shared/hyperflush_abi.h"
+#include "watch.h"
 
 #define STACK_BYTES \
 	(256u << 10) /* holds a request, a page and the kernel's signal frame with AVX-512 */
@@ -185,6 +186,7 @@ static void say_flushed(struct vcpu *v)
 	v->flushes++;
 	if (v->state)
 		__atomic_store_n(&v->state->flushes, v->flushes, __ATOMIC_RELEASE);
+	watch_flushed(v->watch);
 }
 
 static void say_in_run(struct vcpu *v, uint32_t in_run)
@@ -300,6 +302,7 @@ static int after_failed_run(struct vcpu *v, int err)
 
 static int run_once(struct vcpu *v)
 {
+	watch_enter(v->watch);
 	int r = flush_enter(v->flush) ? carry_out(v) : 0;
 
 	if (__builtin_expect(r, 0)) {
@@ -313,6 +316,7 @@ static int run_once(struct vcpu *v)
 	flush_leave(v->flush);
 	v->run->immediate_exit = 0;
 	v->exit_pending = !r;
+	watch_left(v->watch, r ? err : 0, v->run->exit_reason);
 	if (__builtin_expect(r, 0))
 		return after_failed_run(v, err);
 	v->initialised = true;

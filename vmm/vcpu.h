@@ -21,6 +21,7 @@ struct machine;
 struct flush_target;
 struct detach_slot;
 struct hf_vcpu_state;
+struct watch;
 
 /* X(name, "what is counted"), per vCPU; written by its own thread, read by any. */
 #define VCPU_COUNTERS(X)                                       \
@@ -46,6 +47,7 @@ struct vcpu {
 	struct kvm_run *run;
 	struct flush_target *flush;
 	struct detach_slot *detach;
+	struct watch *watch;	     /* NULL: nobody watches */
 	uint64_t lazy_word;	     /* HF_MSR_LAZY_WORD; its own thread only, as the next four */
 	uint64_t state_msr;	     /* HF_MSR_STATE */
 	uint64_t ring_msr;	     /* HF_MSR_RING */

@@ -12,7 +12,7 @@ FUZZ_WARN ?= -Wall -Wextra -Wshadow -Wconversion -Werror
 fuzz_targets := hypercall ring devices elf boot bootinfo
 
 fuzz_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.c vmm/gmem.c vmm/cpuid.c vmm/exit.c vmm/device.c \
-	vmm/serial.c vmm/console.c vmm/harness.c vmm/placement.c vmm/stopper.c vmm/stats.c tests/unit/fake_kvm.c \
+	vmm/serial.c vmm/console.c vmm/harness.c vmm/placement.c vmm/stopper.c vmm/stats.c vmm/watch.c vmm/trace.c vmm/histogram.c tests/unit/fake_kvm.c \
 	tests/unit/service_fixture.c tests/fuzz/machine_fixture.c tests/fuzz/threads.c tests/fuzz/host.c \
 	tests/fuzz/stop.c tests/fuzz/words.c
 fuzz_of_hypercall := $(fuzz_service) tests/fuzz/reference.c tests/fuzz/effects.c

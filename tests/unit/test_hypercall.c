@@ -652,6 +652,34 @@ static void set_fill(void **state)
 	assert_int_equal(set.bank[2], 0);
 }
 
+/* What the ranges of an accepted request name, behind two banks. */
+static uint64_t pages(uint16_t range_count, const struct hf_range *ranges)
+{
+	struct {
+		struct hf_flush head;
+		uint64_t banks[2];
+		struct hf_range ranges[3];
+	} r = { .head = { .set_kind = HF_SET_BANKS, .bank_mask = 3, .range_count = range_count } };
+
+	memcpy(r.ranges, ranges, range_count * sizeof(*ranges));
+	return hypercall_flush_pages(&r);
+}
+
+static void flush_pages(void **state)
+{
+	const struct hf_range small = { .page_shift = HF_PAGE_4K, .count = 3 };
+	const struct hf_range large = { .page_shift = HF_PAGE_2M, .count = 2 };
+	const struct hf_range whole = { .page_shift = HF_PAGE_4K, .count = HF_COUNT_ALL };
+	const struct hf_range most = { .page_shift = HF_PAGE_1G, .count = UINT64_MAX >> 18 };
+
+	(void)state;
+	assert_true(pages(0, &small) == UINT64_MAX);
+	assert_int_equal(pages(1, &small), 3);
+	assert_int_equal(pages(2, (struct hf_range[]){ small, large }), 3 + 1024);
+	assert_true(pages(2, (struct hf_range[]){ small, whole }) == UINT64_MAX);
+	assert_true(pages(2, (struct hf_range[]){ most, most }) == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -687,6 +715,7 @@ int main(void)
 		cmocka_unit_test(fence_lengths),
 		cmocka_unit_test(xen),
 		cmocka_unit_test(set_fill),
+		cmocka_unit_test(flush_pages),
 	};
 
 	return cmocka_run_group_tests_name("hypercall", tests, NULL, NULL);

@@ -9,13 +9,15 @@ unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
 unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
-	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan ktap
-unit_tsan  := flush_threads ring_threads ring_service detach_threads console
+	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan ktap \
+	      histogram trace watch tracer sink stats_json
+unit_tsan  := flush_threads ring_threads ring_service detach_threads console trace
 unit_model := flush_model ring_model detach_model
 
 # The sources a test is linked with, besides its own.
+unit_watch   := vmm/watch.c vmm/trace.c vmm/histogram.c
 unit_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.c vmm/gmem.c tests/unit/fake_kvm.c \
-		tests/unit/service_fixture.c
+		tests/unit/service_fixture.c $(unit_watch)
 
 unit_of_hypercall        := vmm/hypercall.c
 unit_of_hypercall_detach := vmm/hypercall.c
@@ -25,7 +27,7 @@ unit_of_flush_model      := vmm/flush.c tests/unit/explorer.c
 unit_of_ring             := vmm/ring.c vmm/flush.c vmm/hypercall.c
 unit_of_ring_threads     := vmm/ring.c vmm/flush.c vmm/hypercall.c
 unit_of_ring_model       := vmm/ring.c vmm/flush.c vmm/hypercall.c tests/unit/explorer.c
-unit_of_ring_service     := vmm/ring_service.c vmm/ring.c vmm/doorbell.c vmm/flush.c vmm/hypercall.c tests/unit/fake_poll.c
+unit_of_ring_service     := vmm/ring_service.c vmm/ring.c vmm/doorbell.c vmm/flush.c vmm/hypercall.c tests/unit/fake_poll.c $(unit_watch)
 unit_of_doorbell         := vmm/doorbell.c tests/unit/fake_poll.c
 unit_of_detach           := vmm/detach.c vmm/flush.c vmm/hypercall.c
 unit_of_detach_threads   := vmm/detach.c vmm/flush.c
@@ -44,11 +46,17 @@ unit_of_harness          := vmm/harness.c vmm/placement.c vmm/stopper.c vmm/gmem
 unit_of_service          := $(unit_service)
 unit_of_service_detach   := $(unit_service)
 unit_of_service_ring     := $(unit_service)
-unit_of_vcpu             := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/unit/fake_kvm.c
+unit_of_vcpu             := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/unit/fake_kvm.c $(unit_watch)
 unit_of_backend          := vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_caveat           := vmm/caveat.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_plan             := vmm/plan.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_ktap             := vmm/ktap.c
+unit_of_histogram        := vmm/histogram.c
+unit_of_trace            := vmm/trace.c
+unit_of_watch            := $(unit_watch) vmm/flush.c
+unit_of_tracer           := vmm/tracer.c vmm/trace_json.c vmm/switches.c vmm/trace.c
+unit_of_sink             := vmm/sink.c
+unit_of_stats_json       := $(unit_service) vmm/stats_json.c vmm/stats.c vmm/tracer.c vmm/trace_json.c vmm/switches.c
 
 unit_libs := -lcmocka -ljansson -luring -pthread
 
@@ -101,6 +109,11 @@ $(eval $(call unit_mutants_of,ring_order,model,ring_model,ring,$(unit_explored))
 $(eval $(call unit_mutants_of,doorbell,asan,doorbell,doorbell,$(unit_fake_poll)))
 $(eval $(call unit_mutants_of,ring_service,asan,ring_service,ring_service))
 $(eval $(call unit_mutants_of,vcpu,asan,vcpu,vcpu,$(unit_fake_kvm)))
+$(eval $(call unit_mutants_of,histogram,asan,histogram,histogram))
+$(eval $(call unit_mutants_of,trace,asan,trace,trace))
+$(eval $(call unit_mutants_of,watch,asan,watch,watch))
+$(eval $(call unit_mutants_of,tracer,asan,tracer,tracer))
+$(eval $(call unit_mutants_of,switches,asan,tracer,switches))
 
 .SECONDARY: $(addsuffix .c,$(unit_mutants)) $(addsuffix .o,$(unit_mutants))
 

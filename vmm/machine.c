@@ -270,7 +270,7 @@ static void destroy(struct machine *m)
 	ring_service_destroy(m);
 	observer_destroy(&m->observer);
 	pthread_mutex_destroy(&m->rings.lock);
-	pthread_cond_destroy(&m->rings.registered);
+	pthread_cond_destroy(&m->rings.attachment);
 	kvm_close(&m->kvm);
 	gmem_destroy(&m->mem);
 	sem_destroy(&m->thread_ready);
@@ -341,7 +341,7 @@ static struct machine *allocate(const struct machine_options *options)
 	observer_init(&m->observer);
 	pthread_mutex_init(&m->verdict_lock, NULL);
 	pthread_mutex_init(&m->rings.lock, NULL);
-	pthread_cond_init(&m->rings.registered, NULL);
+	pthread_cond_init(&m->rings.attachment, NULL);
 	sem_init(&m->thread_ready, 0, 0);
 	for (unsigned i = 0; i < options->vcpus; i++) {
 		vcpus[i].machine = m;

@@ -46,14 +46,22 @@ void ring_service_destroy(struct machine *m)
 	m->rings.set = (struct ring_set){ 0 };
 }
 
+/* Those that have announced themselves by now. */
+static void let_attach(struct ring_service *s)
+{
+	uint32_t announced = atomic_load(&s->announced); /* pairs with ring_service_attach() */
+
+	while ((int32_t)(s->attached - announced) < 0)
+		pthread_cond_wait(&s->attachment, &s->lock);
+}
+
 /* One pass, or the decision that there is none to make. True: look again. */
 static bool serve_once(struct machine *m)
 {
 	struct ring_service *s = &m->rings;
 
 	pthread_mutex_lock(&s->lock);
-	while (atomic_load(&s->registering)) /* pairs with ring_service_attach() */
-		pthread_cond_wait(&s->registered, &s->lock);
+	let_attach(s);
 	ring_quiet(&s->set);
 	unsigned n = ring_serve(&s->set, watch_begin(s->watch, WATCH_RING, &m->flush));
 

@@ -19,9 +19,10 @@ struct watch;
 
 struct ring_service {
 	struct ring_set set;
-	pthread_mutex_t lock;	   /* of the set: the thread's passes, vCPUs that register rings */
-	pthread_cond_t registered; /* signalled when `registering` is 0 */
-	_Atomic unsigned registering; /* vCPUs that want `lock`; goes down with it held */
+	pthread_mutex_t lock;	    /* of the set: the thread's passes, vCPUs that register rings */
+	_Atomic uint32_t announced; /* attachments that want the lock, or have had it */
+	uint32_t attached;	    /* those that have; `lock` is held, as for the set */
+	pthread_cond_t attachment;  /* `attached` has gone up */
 	struct doorbell doorbell;
 	pthread_t thread;
 	bool has_thread;
@@ -29,17 +30,18 @@ struct ring_service {
 };
 
 /*
- * ring_attach() from a vCPU's thread. It waits for the pass in progress, and for no other: a mutex
- * goes to whoever comes first, and that would be the thread, which has just released it. So the
- * thread begins no pass while somebody registers.
+ * ring_attach() from a vCPU's thread. It waits for the pass in progress, and not for all to come: a
+ * mutex goes to whoever is first, and that would be the thread, which has just released it. So the
+ * thread lets as many go ahead as have announced themselves before a pass, and no more: vCPUs that
+ * register without end do not keep it from its rings either.
  */
 static inline void ring_service_attach(struct ring_service *s, unsigned vcpu, struct hf_ring *page)
 {
-	atomic_fetch_add(&s->registering, 1);
+	atomic_fetch_add(&s->announced, 1);
 	pthread_mutex_lock(&s->lock);
 	ring_attach(&s->set, vcpu, page);
-	if (atomic_fetch_sub(&s->registering, 1) == 1)
-		pthread_cond_signal(&s->registered);
+	s->attached++;
+	pthread_cond_signal(&s->attachment);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -52,7 +52,7 @@ int service_setup(void **state)
 	machine.rings.set = (struct ring_set){ .rings = test_calloc(VCPUS, sizeof(struct ring)),
 					       .count = VCPUS };
 	pthread_mutex_init(&machine.rings.lock, NULL);
-	pthread_cond_init(&machine.rings.registered, NULL);
+	pthread_cond_init(&machine.rings.attachment, NULL);
 	if (gmem_create(&machine.mem, RAM_BYTES))
 		return -1;
 	for (unsigned i = 0; i < VCPUS; i++)

@@ -265,6 +265,43 @@ static void largest_request(void **state)
 	assert_true(targets[1].pending && targets[66].pending && pending() == 2);
 }
 
+#define MANY 512u /* MACHINE_MAX_VCPUS */
+
+/* Each vCPU has a full ring, and names its neighbour; the last bit of the last bank is somebody. */
+static void largest_machine(void **state)
+{
+	struct flush_target *many = aligned_alloc(64, MANY * sizeof(*many));
+	struct hf_ring *their_pages = aligned_alloc(64, MANY * sizeof(*their_pages)), *mine = pages;
+	struct ring *their_rings = test_calloc(MANY, sizeof(*their_rings));
+
+	(void)state;
+	assert_true(many && their_pages);
+	memset(many, 0, MANY * sizeof(*many));
+	memset(their_pages, 0, MANY * sizeof(*their_pages));
+	service.targets = many;
+	service.count = set.count = MANY;
+	set.rings = their_rings;
+	pages = their_pages;
+	for (unsigned i = 0; i < MANY; i++) {
+		ring_attach(&set, i, &pages[i]);
+		flush_enter(&many[i]);
+		for (unsigned n = 0; n < HF_RING_ENTRIES; n++)
+			post_one(i, (i + 1) % MANY);
+	}
+	assert_int_equal(ring_serve(&set, &service), MANY * HF_RING_ENTRIES);
+	assert_int_equal(kicks, MANY);
+	assert_int_equal(barriers, 1);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(many[i].pending, 1);
+		assert_int_equal(pages[i].completed, HF_RING_ENTRIES);
+		assert_s64(pages[i].entry[HF_RING_ENTRIES - 1].status, HF_OK);
+	}
+	pages = mine;
+	free(many);
+	free(their_pages);
+	test_free(their_rings);
+}
+
 /* M-RING-11 */
 static void the_caller_is_the_rings_vcpu(void **state)
 {
@@ -386,6 +423,7 @@ int main(void)
 		TEST(overfull_ring_is_stopped),
 		TEST(refused_entries),
 		TEST(largest_request),
+		TEST(largest_machine),
 		TEST(the_caller_is_the_rings_vcpu),
 		TEST(empty_set),
 		TEST(ring_that_was_taken_away),

@@ -83,7 +83,7 @@ static int setup(void **state)
 						&ops, NULL };
 	pages = zeroed(VCPUS * sizeof(*pages));
 	pthread_mutex_init(&machine.rings.lock, NULL);
-	pthread_cond_init(&machine.rings.registered, NULL);
+	pthread_cond_init(&machine.rings.attachment, NULL);
 	ioeventfds = 0;
 	at_kick = NULL;
 	return 0;
@@ -258,7 +258,29 @@ static void go_on(void)
 	post(0, 1);
 }
 
-/* A vCPU that registers a ring waits for the pass in progress, however much there is to do. */
+/* Until the thread waits for somebody who has announced himself: the pass in progress, no other. */
+static void sleeps_after(uint64_t passes)
+{
+	const _Atomic uint64_t *made = &machine.rings.set.counters.ring_passes;
+	uint64_t before = *made;
+
+	while (!is_asleep(server))
+		assert_in_range(*made - before, 0, passes);
+}
+
+static void attach_late(unsigned vcpu)
+{
+	struct ring_service *s = &machine.rings;
+
+	pthread_mutex_lock(&s->lock);
+	ring_attach(&s->set, vcpu, &pages[vcpu]);
+	s->attached++;
+	pthread_cond_signal(&s->attachment);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* However much there is to do, a vCPU that registers waits for one pass; and however many register,
+ * so does the thread. */
 static void registers_between_two_passes(void **state)
 {
 	struct ring_service *s = &machine.rings;
@@ -272,16 +294,19 @@ static void registers_between_two_passes(void **state)
 	ring_if_told(0);
 	while (!atomic_load(&server))
 		sched_yield();
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		atomic_fetch_add(&s->registering, 1); /* and does not get on */
+	for (unsigned i = 0; i < ROUNDS / 10; i++) {
+		atomic_fetch_add(&s->announced, 1);
+		sleeps_after(1);
 		uint64_t before = s->set.counters.ring_passes;
 
-		while (!is_asleep(server))
-			assert_in_range(s->set.counters.ring_passes - before, 0, 1);
-		atomic_fetch_sub(&s->registering, 1);
+		atomic_fetch_add(&s->announced, 1); /* the next one comes too late for this pass */
+		attach_late(2);
+		while (s->set.counters.ring_passes == before)
+			sched_yield();
+		sleeps_after(0);
+		assert_int_equal(s->set.counters.ring_passes, before + 1);
+		attach_late(3);
 		ring_service_attach(s, 2, &pages[2]);
-		while (s->set.counters.ring_passes - before < 3)
-			sched_yield(); /* it goes on */
 	}
 }
 

@@ -16,7 +16,7 @@ fuzz_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.
 	tests/unit/service_fixture.c tests/fuzz/machine_fixture.c tests/fuzz/threads.c tests/fuzz/host.c \
 	tests/fuzz/stop.c tests/fuzz/words.c
 fuzz_of_hypercall := $(fuzz_service) tests/fuzz/reference.c tests/fuzz/effects.c
-fuzz_of_ring      := $(fuzz_of_hypercall) tests/fuzz/ring_reference.c vmm/ring_service.c
+fuzz_of_ring      := $(fuzz_of_hypercall) tests/fuzz/ring_reference.c tests/fuzz/image.c vmm/ring_service.c
 fuzz_of_devices   := $(fuzz_service)
 fuzz_of_elf       := vmm/elf.c vmm/gmem.c tests/unit/fake_kvm.c
 fuzz_of_boot      := vmm/boot.c vmm/acpi.c vmm/elf.c vmm/gmem.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c \

@@ -3,10 +3,10 @@
  * Bytes -> what guests do with their rings and state pages: MSRs, entries and indices, good and
  * bad, doorbells, calls in between; and the thread "rings", which looks at them. Between any two of
  * its accesses to guest RAM, and in the middle of its flush, others may write there: that is part
- * of the input as well. ring_reference.c judges each access; what else is in RAM is what the guest
- * has written and what a state page promises.
+ * of the input as well. ring_reference.c judges each access; image.c knows what RAM must be.
  */
 #include "effects.h"
+#include "image.h"
 #include "reference.h"
 #include "ring_reference.h"
 #include "words.h"
@@ -17,8 +17,7 @@
 #define UNTIL_NEVER UINT8_MAX
 
 static struct input *input;
-static uint8_t image[RAM_ALL]; /* what RAM must be */
-static uint64_t ring_msr[VCPUS], state_msr[VCPUS];
+static uint64_t ring_msr[VCPUS];
 static unsigned until_others; /* accesses */
 
 static struct {
@@ -28,62 +27,6 @@ static struct {
 	unsigned reactions;
 	void (*kick)(unsigned vcpu); /* what the kicked do */
 } thread;
-
-/* The guest writes its RAM, as far as that goes. */
-static void guest_writes(size_t offset, const void *bytes, size_t n)
-{
-	if (offset >= RAM_ALL)
-		return;
-	if (n > RAM_ALL - offset)
-		n = RAM_ALL - offset;
-	memcpy(machine.mem.base + offset, bytes, n);
-	memcpy(image + offset, bytes, n);
-}
-
-static void check_image(const char *what)
-{
-	if (!memcmp(image, machine.mem.base, RAM_ALL))
-		return;
-	for (size_t i = 0; i < RAM_ALL; i++)
-		MUST(image[i] == machine.mem.base[i], "%s: RAM at %#zx is %#x, not %#x", what, i,
-		     machine.mem.base[i], image[i]);
-}
-
-static size_t ram_offset(uint64_t gpa)
-{
-	return (size_t)((uint8_t *)gmem_ptr(&machine.mem, gpa, 1) - machine.mem.base);
-}
-
-static uint64_t page_gpa(size_t page)
-{
-	return page * 4096 < RAM_LOW ? page * 4096 : GMEM_HOLE_END + page * 4096 - RAM_LOW;
-}
-
-/* The state page of a vCPU, if it has one. */
-static uint8_t *state_of(unsigned vcpu)
-{
-	return state_msr[vcpu] ? image + ram_offset(state_msr[vcpu] - 1) : NULL;
-}
-
-/* M-STATE-2 */
-static void in_run(unsigned vcpu, bool yes)
-{
-	uint32_t value = yes;
-
-	if (state_of(vcpu))
-		memcpy(state_of(vcpu) + offsetof(struct hf_vcpu_state, in_run), &value,
-		       sizeof(value));
-}
-
-/* M-STATE-3 */
-static void flushed(unsigned vcpu)
-{
-	uint64_t value = kvm_side[vcpu].flushes;
-
-	if (state_of(vcpu))
-		memcpy(state_of(vcpu) + offsetof(struct hf_vcpu_state, flushes), &value,
-		       sizeof(value));
-}
 
 /* A request that is good, or nearly; more than fits into a slot is lost. Its length. */
 static uint32_t take_request(struct input *in, uint8_t how, uint8_t *request)
@@ -112,11 +55,17 @@ static uint32_t take_request(struct input *in, uint8_t how, uint8_t *request)
 	return how & 0x10 ? (uint32_t)take_small(in) : (uint32_t)(end - request);
 }
 
+/* Its offset. */
+static size_t take_page(struct input *in)
+{
+	return (size_t)4096 * (take8(in) % RAM_PAGES);
+}
+
 /* As docs/abi.md has it, but for some. */
 static void post(struct input *in)
 {
 	uint8_t entry[sizeof(struct hf_ring_entry) + sizeof(struct hf_range)] = { 0 };
-	size_t page = take8(in) % RAM_PAGES * 4096;
+	size_t page = take_page(in);
 	uint8_t how = take8(in);
 	uint32_t length = take_request(in, how, entry + offsetof(struct hf_ring_entry, request));
 	uint32_t tail, need;
@@ -135,7 +84,7 @@ static void post(struct input *in)
 /* Several at once, or none at all. */
 static void move_tail(struct input *in)
 {
-	size_t page = take8(in) % RAM_PAGES * 4096;
+	size_t page = take_page(in);
 	uint32_t tail, step = (uint32_t)take_small(in);
 
 	memcpy(&tail, image + page, sizeof(tail));
@@ -246,7 +195,7 @@ static void step_state_msr(struct input *in)
 	     good ? "refused" : "taken");
 	if (good) {
 		state_msr[v->index] = value;
-		flushed(v->index);
+		image_flushed(v->index);
 	}
 	check_image("WRMSR(state)");
 }
@@ -397,7 +346,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	machine.rings.doorbell.fd = 0;
 	MUST(!ring_service_start(&machine) && thread.body, "the thread");
 	word_watch = (struct word_watch){ others, ring_reference_loaded, stored };
-	thread_events = (struct thread_events){ .flushed = flushed, .in_run = in_run };
+	thread_events = (struct thread_events){ .flushed = image_flushed, .in_run = image_in_run };
 	return 0;
 }
 
@@ -407,11 +356,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 
 	input = &in;
-	memset(state_msr, 0, sizeof(state_msr));
 	memset(ring_msr, 0, sizeof(ring_msr));
 	fixture_reset(take8(&in) == UINT8_MAX ? 0 : 1u << HF_BACKEND_HYPERFLUSH);
 	atomic_store(&machine.hypercall_page, 1); /* there is one */
-	memset(image, 0, sizeof(image));
+	image_reset();
 	ring_reference_reset();
 	thread.rung = thread.woken = thread.again = false;
 	for (unsigned i = 0; in.left && i < MAX_STEPS; i++)

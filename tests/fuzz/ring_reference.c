@@ -128,7 +128,7 @@ static void tail_loaded(size_t page, uint32_t tail)
 		r->more = tail != r->taken;
 		return;
 	default:
-		MUST(false, "a tail is read in phase %u", phase);
+		MUST(false, "a tail is read after the flush, or when no ring is due");
 	}
 }
 

@@ -22,7 +22,7 @@
 /* EBX at the 32-bit entry holds the physical address of this. */
 struct pvh_start_info {
 	uint32_t magic;
-	uint32_t version; /* 1: memmap is there */
+	uint32_t version; /* 1: memmap is there; 0: the structure ends before it */
 	uint32_t flags;
 	uint32_t nr_modules;
 	uint64_t modlist_paddr;

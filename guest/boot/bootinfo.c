@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/boot/acpi.h"
 #include "guest/boot/bootinfo.h"
+#include "guest/boot/xen_memmap.h"
 #include "guest/cpu/paging.h"
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
@@ -61,16 +62,20 @@ static void copy_cmdline(struct boot_info *boot, paddr_t text)
 		panic("boot: command line longer than %d bytes", BOOT_CMDLINE_MAX - 1);
 }
 
-static void parse_pvh(struct boot_info *boot, paddr_t info)
+/* Version 0 of the start info ends before the map: Xen up to 4.17 starts its dom0 so. */
+static void add_xen_map(struct boot_info *boot)
 {
-	const struct pvh_start_info *si = phys_to_virt(info);
+	static struct xen_memmap_entry map[BOOT_MAX_REGIONS];
+	u32 count = xen_memory_map(map, BOOT_MAX_REGIONS);
+
+	for (u32 i = 0; i < count; i++)
+		add_region(boot, map[i].addr, map[i].size, map[i].type);
+}
+
+static void add_pvh_map(struct boot_info *boot, const struct pvh_start_info *si)
+{
 	struct pvh_memmap_entry entry;
 
-	boot->loader = "PVH";
-	if (si->magic != PVH_START_MAGIC || si->version < 1)
-		panic("boot: PVH start info has magic %#x, version %u", si->magic, si->version);
-	if (si->cmdline_paddr)
-		copy_cmdline(boot, si->cmdline_paddr);
 	if (si->memmap_entries > BOOT_MAX_REGIONS)
 		panic("boot: memory map has more than %d entries", BOOT_MAX_REGIONS);
 	check_reach("memory map", si->memmap_paddr, si->memmap_entries * sizeof(entry));
@@ -78,6 +83,21 @@ static void parse_pvh(struct boot_info *boot, paddr_t info)
 		memcpy(&entry, phys_to_virt(si->memmap_paddr + i * sizeof(entry)), sizeof(entry));
 		add_region(boot, entry.addr, entry.size, entry.type);
 	}
+}
+
+static void parse_pvh(struct boot_info *boot, paddr_t info)
+{
+	const struct pvh_start_info *si = phys_to_virt(info);
+
+	boot->loader = "PVH";
+	if (si->magic != PVH_START_MAGIC)
+		panic("boot: PVH start info has magic %#x", si->magic);
+	if (si->cmdline_paddr)
+		copy_cmdline(boot, si->cmdline_paddr);
+	if (si->version)
+		add_pvh_map(boot, si);
+	else
+		add_xen_map(boot);
 	boot->rsdp = si->rsdp_paddr;
 }
 

@@ -27,19 +27,20 @@
 static struct {
 	struct spinlock lock;
 	bool broken;
-	bool debug_port;
-} console;
+	bool com1, debug_port;
+} console = { .com1 = true, .debug_port = true };
 
 void console_init(void)
 {
-	char name[8];
+	char name[8] = "com1";
 
 	if (cmdline_get("console", name, sizeof(name))) {
 		if (strcmp(name, "e9") != 0 && strcmp(name, "com1") != 0)
 			panic("command line: console=%s is neither com1 nor e9", name);
-		console.debug_port = strcmp(name, "e9") == 0;
 	}
-	if (console.debug_port)
+	console.debug_port = strcmp(name, "e9") == 0;
+	console.com1 = !console.debug_port;
+	if (!console.com1)
 		return;
 	outb(UART_IER, 0);
 	outb(UART_LCR, LCR_DLAB);
@@ -70,11 +71,9 @@ static void uart_write(const char *text, size_t n)
 
 static void device_write(const char *text, size_t n)
 {
-	if (!console.debug_port) {
+	if (console.com1)
 		uart_write(text, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; console.debug_port && i < n; i++)
 		outb(DEBUG_PORT, (u8)text[i]);
 }
 

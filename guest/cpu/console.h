@@ -5,7 +5,7 @@
 
 #include "guest/lib/types.h"
 
-/* Reads the command line. Before it the console is COM1 as the firmware left it. */
+/* Reads the command line. Before it text goes to both, COM1 as the firmware left it. */
 void console_init(void);
 
 /* For panic(): from now on output takes no lock, in case its holder has been stopped. */

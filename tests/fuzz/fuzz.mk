@@ -20,8 +20,8 @@ fuzz_of_ring      := $(fuzz_of_hypercall) tests/fuzz/ring_reference.c tests/fuzz
 fuzz_of_devices   := $(fuzz_service)
 fuzz_of_elf       := vmm/elf.c vmm/gmem.c tests/unit/fake_kvm.c
 fuzz_of_boot      := vmm/boot.c vmm/acpi.c vmm/elf.c vmm/gmem.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c \
-	tests/fuzz/stop.c guest/boot/acpi.c guest/boot/bootinfo.c
-fuzz_of_bootinfo  := guest/boot/acpi.c guest/boot/bootinfo.c vmm/gmem.c tests/unit/fake_kvm.c
+	tests/fuzz/stop.c tests/fuzz/no_xen.c guest/boot/acpi.c guest/boot/bootinfo.c
+fuzz_of_bootinfo  := guest/boot/acpi.c guest/boot/bootinfo.c tests/fuzz/no_xen.c vmm/gmem.c tests/unit/fake_kvm.c
 
 fuzz_sanitize := address,undefined
 fuzz_flags    := -std=gnu17 -g -O2 -fno-common -fno-sanitize-recover=all -fsanitize=$(fuzz_sanitize) -MMD -MP \

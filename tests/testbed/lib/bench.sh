@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with kvm-run
-# The emulated machine: a Linux with kvm_amd under QEMU's emulation of AMD's virtualization.
+# The emulated machine: a Linux with kvm_amd under QEMU's emulation of AMD's virtualization, or with kvm_intel under
+# Bochs's emulation of Intel's (bochs.sh).
 
 # bench_archive DIR: makes DIR/initramfs out of the payload, the kernel's modules, busybox and init.
 bench_archive() {
@@ -25,19 +26,19 @@ bench_archive() {
 	stage_archive "$1/root" >"$1/initramfs"
 }
 
-# bench_qemu DIR STDOUT STDERR: the emulator's command line, in the array $qemu.
+# bench_qemu DIR STDOUT STDERR: the emulator's command line, in the array $machine.
 # shellcheck disable=SC2054 # commas are QEMU's
 bench_qemu() {
 	local append="console=ttyS0 quiet panic=-1 mitigations=off nowatchdog random.trust_cpu=on tsc=reliable"
 	append+=" nokaslr cryptomgr.notests no_timer_check cpu_init_udelay=0"
-	qemu=("${emulator_command[@]}" -nodefaults -no-user-config -display none -no-reboot
+	machine=("${emulator_command[@]}" -nodefaults -no-user-config -display none -no-reboot
 		-machine q35,usb=off,smbus=off -cpu max -smp "$smp" -m "$mem" -nic none
 		-kernel "$kernel/vmlinuz" -initrd "$1/initramfs" -append "$append"
 		-serial "file:$1/log" -serial "file:$2" -serial "file:$3" -serial "file:$1/results")
 	if [ "$mode" = icount ]; then
-		qemu+=(-accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1)
+		machine+=(-accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1)
 	else
-		qemu+=(-accel tcg,thread=multi)
+		machine+=(-accel tcg,thread=multi)
 	fi
 }
 
@@ -49,8 +50,11 @@ bench_run() {
 	copies+=($!)
 	exec {err}> >(exec cat >&2)
 	copies+=($!)
-	bench_qemu "$1" "/dev/fd/$out" "/dev/fd/$err"
-	timeout -k 5 "$limit" "${qemu[@]}" </dev/null >"$1/qemu" 2>&1 &
+	case $vendor in
+	amd) bench_qemu "$1" "/dev/fd/$out" "/dev/fd/$err" ;;
+	intel) bochs_machine "$1" "/dev/fd/$out" "/dev/fd/$err" ;;
+	esac
+	timeout -k 5 "$limit" "${machine[@]}" </dev/null >"$1/emulator" 2>&1 &
 	child=$!
 	wait "$child"
 	status=$?
@@ -73,7 +77,7 @@ bench_collect() {
 	esac
 	if ! tar -C "$result" -xf "$1/results" 2>/dev/null || [ ! -s "$result/status" ]; then
 		note "$problem; the end of its log:"
-		tail -q -n 15 "$1/qemu" "$1/log" 2>/dev/null | tr -d '\r' >&2
+		tail -q -n 15 "$1/emulator" "$1/bochs" "$1/log" 2>/dev/null | tr -d '\r' >&2
 		[ "$status" = "$EXIT_TIMEOUT" ] || status=$EXIT_BENCH
 		exit "$status"
 	fi
@@ -82,8 +86,11 @@ bench_collect() {
 
 # bench: runs the command in the emulated machine. Leaves its files in $scratch/result, its exit status in $status.
 bench() {
-	emulator_get
-	kernel_get "$series"
+	case $vendor in
+	amd) emulator_get ;;
+	intel) bochs_get ;;
+	esac
+	kernel_get "$series" "$vendor"
 	bench_archive "$scratch"
 	bench_run "$scratch"
 	bench_collect "$scratch"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with kvm-run
-# Debian's cloud kernels: the image, kvm_amd and the modules that needs, out of the packages.
+# Debian's cloud kernels: the image, a vendor's KVM module and those it needs, out of the packages.
 
 # Prints the suites that may hold the kernel series $1.
 kernel_suites() {
@@ -48,9 +48,9 @@ kernel_module() {
 	grep -qxF "$file" "$3" || printf '%s\n' "$file" >>"$3"
 }
 
-# kernel_build DIR SERIES: fills DIR with vmlinuz, version, and modules/ whose names sort in loading order.
+# kernel_build DIR SERIES MODULE: fills DIR with vmlinuz, version, and modules/ whose names sort in loading order.
 kernel_build() {
-	local dir=$1 series=$2 apt package file n=10
+	local dir=$1 series=$2 module=$3 apt package file n=10
 	apt=$dir/apt
 	note "fetching Linux $series (once)"
 	# shellcheck disable=SC2046 # a list of names
@@ -59,9 +59,11 @@ kernel_build() {
 	# shellcheck disable=SC2046 # a list of names
 	apt_unpack "$apt" $(kernel_parts "$apt" "$package") "$apt/root"
 	: >"$apt/modules"
-	kernel_module "$apt/root" kvm_amd "$apt/modules"
+	kernel_module "$apt/root" "$module" "$apt/modules"
 	mkdir "$dir/modules"
 	while read -r file; do
+		# Bochs takes seconds to check a signature.
+		[ "$module" != kvm_intel ] || strip --strip-debug "$file"
 		mv "$file" "$dir/modules/$n-${file##*/}"
 		n=$((n + 1))
 	done <"$apt/modules"
@@ -72,8 +74,11 @@ kernel_build() {
 	rm -rf "$apt"
 }
 
-# kernel_get SERIES: sets $kernel to a directory as kernel_build() makes it.
+# kernel_get SERIES VENDOR: sets $kernel to a directory as kernel_build() makes it, for the vendor amd or intel.
 kernel_get() {
-	cached "kernel-$1" kernel_build "$1"
+	case $2 in
+	amd) cached "kernel-$1" kernel_build "$1" kvm_amd ;;
+	intel) cached "kernel-$1-intel" kernel_build "$1" kvm_intel ;;
+	esac
 	kernel=$entry
 }

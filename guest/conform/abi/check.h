@@ -64,6 +64,13 @@ void finding_skip(struct finding *f, const char *fmt, ...) __attribute__((format
 void finding_deviates(struct finding *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Words of the command line by which the launcher tells what it knows: deviation, loose, qemu. */
+bool launcher_says(const char *word);
+
+#define LOOSE_KNOWN                                                \
+	"KVM serves what CPUID does not show, unless told not to " \
+	"(KVM_CAP_HYPERV_ENFORCE_CPUID, KVM_CAP_ENFORCE_PV_FEATURE_CPUID)"
+
 /* Pass or fail by the condition. */
 #define finding_is(f, cond, ...)                      \
 	do {                                          \

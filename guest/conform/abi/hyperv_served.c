@@ -107,7 +107,7 @@ static void call_bare(struct conform *c, struct finding *f, const char *when, bo
 				   .rax = UINT32_MAX, /* no KVM call has that number */
 				   .rcx = HV_CALL_FLUSH_SPACE };
 	call->rdx = request_place(c, PLACE_PAGE, input, sizeof(input), 0, f);
-	for (u32 i = 0; i < 12 && !stale; i++) {
+	for (u32 i = 0; i < 60 && !stale; i++) {
 		probes_arm(c->probes);
 		struct raw_call now = *call;
 

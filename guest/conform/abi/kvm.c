@@ -108,6 +108,15 @@ static void msr_not_offered(struct conform *c, const void *row, struct finding *
 		msr_read_faults(o->number, f);
 }
 
+/* Then KVM takes every call for one of Hyper-V's (kvm_emulate_hypercall()). */
+static bool hyperv_has_calls(struct finding *f)
+{
+	if (hv_lacking() || !rdmsr(HV_MSR_GUEST_OS_ID))
+		return false;
+	finding_skip(f, "calls are Hyper-V's, which is on");
+	return true;
+}
+
 static struct attempt bare_call(u64 nr, s64 result)
 {
 	struct attempt a = { .call = { .target = raw_bare(), .rax = nr },
@@ -128,6 +137,8 @@ static void call_not_offered(struct conform *c, const void *row, struct finding 
 		finding_skip(f, "it is offered");
 		return;
 	}
+	if (hyperv_has_calls(f))
+		return;
 	request_place(c, PLACE_PAGE, "", 1, 0, f);
 	attempt_refused(c, &a, f);
 }
@@ -136,7 +147,8 @@ static void call_from_user(struct conform *c, const void *row, struct finding *f
 {
 	struct attempt a = bare_call(*(const u64 *)row, -KVM_EPERM);
 
-	attempt_from_user(c, &a, RAW_USER_BARE, 0, f);
+	if (!hyperv_has_calls(f))
+		attempt_from_user(c, &a, RAW_USER_BARE, 0, f);
 }
 
 /* An interface that is there makes its rows of `absent` a skip. */
@@ -151,12 +163,22 @@ static bool is_there(const char *signature)
 	return signature ? hypervisor_base(signature) != 0 : !hv_lacking();
 }
 
+/* Xen puts its hypercall page's MSR where Hyper-V has its own. */
+static bool is_xens(u32 msr)
+{
+	u32 base = hypervisor_base(XEN_SIGNATURE);
+
+	return base && cpuid(base + XEN_CPUID_PAGES, 0).ebx == msr;
+}
+
 static void msr_is_missing(struct conform *c, const void *row, struct finding *f)
 {
 	const struct missing *m = row;
 
 	if (is_there(m->signature))
 		finding_skip(f, "the interface is there");
+	else if (is_xens(m->msr))
+		finding_skip(f, "the MSR is Xen's");
 	else if (m->write)
 		msr_write_faults(m->msr, virt_to_phys(c->output) | 1, f);
 	else

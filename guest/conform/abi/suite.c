@@ -4,7 +4,8 @@
  * a name, ABI.GROUP.WHAT, and one result.
  *
  * Command line: abi=LIST of the tables' names (all without it), only=LIST of names or of their
- * beginnings up to a point, list: print the names; npt=0|1, deviation: as for suite flush.
+ * beginnings up to a point, list: print the names; npt=0|1, deviation: as for suite flush; loose:
+ * KVM was not told to keep to CPUID; qemu: it is QEMU that plays Xen.
  */
 #include "guest/conform/abi/check.h"
 #include "guest/cpu/msr.h"

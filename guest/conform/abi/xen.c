@@ -45,6 +45,10 @@ static bool build(const struct xen_row *row, struct attempt *a, struct finding *
 			       .cover = PROBE_ALL };
 	if (!set_cpus((enum target_set)row->set, &cpus, &a->probes, f))
 		return false;
+	if (!row->nr && row->op == XEN_HVMOP_FLUSH_TLBS && launcher_says("qemu")) {
+		a->known_result = (u64)-XEN_ENOSYS;
+		a->known = "QEMU's Xen has no HVMOP_flush_tlbs (kvm_xen_hcall_hvm_op())";
+	}
 	enable();
 	a->call = (struct raw_call){
 		.target = hypercall_code_xen + (size_t)XEN_HVM_OP * XEN_HYPERCALL_STUB_BYTES +

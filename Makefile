@@ -40,7 +40,7 @@ run: all ## boot the guest: make run ARGS="--cpus 4 --append suite=boot"
 	$(KVM_RUN) --file $(GUEST) -- $(VMM) run $(ARGS) $(GUEST)
 
 clean: ## remove what was built; the test bench's kernels stay
-	rm -rf $(BUILD)/guest $(BUILD)/vmm $(BUILD)/tests $(BUILD)/bench
+	rm -rf $(BUILD)/guest $(BUILD)/vmm $(BUILD)/tests $(BUILD)/bench $(BUILD)/conformance
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12

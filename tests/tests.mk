@@ -12,10 +12,15 @@ fuzz: ## fuzz the VMM: FUZZ_INPUTS=10000000 hypercall sequences, a tenth of each
 	@tests/testbed/setup fuzz
 	@tests/fuzz/run --inputs $(FUZZ_INPUTS)
 
+conformance: ## the conformance suite on every hypervisor; writes the table in docs/conformance.md
+	@tests/testbed/setup test
+	@$(MAKE) --no-print-directory all
+	@tests/vm/conformance
+
 lint: ## formatting, static analysis, licence lines
 	tests/lint
 
 format: ## clang-format all C files in place
 	find vmm guest shared tests -name '*.[ch]' | xargs clang-format -i
 
-.PHONY: mutants fuzz lint format
+.PHONY: mutants fuzz conformance lint format

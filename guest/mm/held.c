@@ -113,37 +113,64 @@ static bool overlaps(const struct batch *b, const struct mm *mm, u64 start, u64 
 	return b->mm == mm && b->start < end && start < b->end;
 }
 
-/* A batch of that range whose flush is not complete: what to wait for. */
-static bool find(const struct mm *mm, u64 start, u64 end, u32 *cpu, u64 *ticket)
+/* A batch of that range whose flush is not complete. With held.lock. */
+static const struct batch *find(const struct mm *mm, u64 start, u64 end)
 {
-	bool found = false;
-	u64 n, next;
+	u64 next = mem_load(&held.next);
 
-	mutex_lock(&held.lock);
-	next = mem_load(&held.next);
-	for (n = mem_load(&held.first); n != next && !found; n++) {
+	for (u64 n = mem_load(&held.first); n != next; n++) {
 		const struct batch *b = batch_at(n);
 
-		if (!overlaps(b, mm, start, end) || ring_done(b->cpu, b->ticket))
-			continue;
-		*cpu = b->cpu;
-		*ticket = b->ticket;
-		held.counters.waited++;
-		found = true;
+		if (overlaps(b, mm, start, end) && !ring_done(b->cpu, b->ticket))
+			return b;
 	}
-	mutex_unlock(&held.lock);
-	return found;
+	return NULL;
 }
 
 /* A batch of `mm` is seen without the lock, for its post was under mm->lock, or ours. */
+static bool is_empty(void)
+{
+	return mem_load(&held.first) == mem_load(&held.next);
+}
+
+bool held_overlap(const struct mm *mm, u64 start, u64 end, u64 *batch_end)
+{
+	const struct batch *b;
+
+	if (is_empty())
+		return false;
+	mutex_lock(&held.lock);
+	b = find(mm, start, end);
+	if (b)
+		*batch_end = b->end;
+	mutex_unlock(&held.lock);
+	return b;
+}
+
+/* What to wait for. */
+static bool find_ticket(const struct mm *mm, u64 start, u64 end, u32 *cpu, u64 *ticket)
+{
+	const struct batch *b;
+
+	mutex_lock(&held.lock);
+	b = find(mm, start, end);
+	if (b) {
+		*cpu = b->cpu;
+		*ticket = b->ticket;
+		held.counters.waited++;
+	}
+	mutex_unlock(&held.lock);
+	return b;
+}
+
 void held_wait(const struct mm *mm, u64 start, u64 end)
 {
 	u64 ticket;
 	u32 cpu;
 
-	if (mem_load(&held.first) == mem_load(&held.next))
+	if (is_empty())
 		return;
-	while (find(mm, start, end, &cpu, &ticket))
+	while (find_ticket(mm, start, end, &cpu, &ticket))
 		ring_wait(cpu, ticket);
 }
 

@@ -37,6 +37,9 @@ bool held_is_posted(void);
 bool held_post(const struct mm *mm, u64 start, u64 end, const struct flush_request *req,
 	       const u32 *frame, u32 frames, u64 pages);
 
+/* Whether held_wait() would wait, at this moment; *batch_end: the end of a batch for which. */
+bool held_overlap(const struct mm *mm, u64 start, u64 end, u64 *batch_end);
+
 /*
  * Until no CPU has a translation of what was unmapped from `mm` in [start, end). mm->lock
  * held, or the caller is who unmapped it. Context as flush_tlb().

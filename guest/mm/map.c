@@ -33,10 +33,21 @@ static bool cut(struct mm *mm, u64 start, u64 end)
 	return vma_split_at(mm, start) && vma_split_at(mm, end);
 }
 
+/* The first gap; rather one further on than one whose flush is posted, which would be waited for.
+ */
+static u64 find_place(const struct mm *mm, u64 bytes, u64 align)
+{
+	u64 first = vma_find_gap(mm, USER_MIN, bytes, align), at = first, end;
+
+	while (at && held_overlap(mm, at, at + bytes, &end))
+		at = vma_find_gap(mm, end, bytes, align);
+	return at ? at : first;
+}
+
 static s64 map_locked(struct mm *mm, u64 addr, u64 bytes, unsigned prot, unsigned flags)
 {
 	if (!addr)
-		addr = vma_find_gap(mm, bytes, flags & MAP_HUGE ? LARGE_PAGE_SIZE : PAGE_SIZE);
+		addr = find_place(mm, bytes, flags & MAP_HUGE ? LARGE_PAGE_SIZE : PAGE_SIZE);
 	if (!addr)
 		return -ENOMEM;
 	if (!range_is_free(mm, addr, addr + bytes))

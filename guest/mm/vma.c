@@ -95,9 +95,9 @@ bool vma_covers(const struct mm *mm, u64 start, u64 end)
 	return false;
 }
 
-u64 vma_find_gap(const struct mm *mm, u64 bytes, u64 align)
+u64 vma_find_gap(const struct mm *mm, u64 from, u64 bytes, u64 align)
 {
-	u64 at = ALIGN_UP(USER_MIN, align);
+	u64 at = ALIGN_UP(from, align);
 
 	for (const struct vma *v = mm->vmas; v; v = v->next) {
 		if (at < v->start && v->start - at >= bytes)

@@ -31,8 +31,8 @@ struct vma *vma_first(const struct mm *mm, u64 va);
 /* Whether [start, end) is mapped without a gap. */
 bool vma_covers(const struct mm *mm, u64 start, u64 end);
 
-/* The lowest free range of that many bytes, aligned so; 0: there is none. */
-u64 vma_find_gap(const struct mm *mm, u64 bytes, u64 align);
+/* The lowest free range of that many bytes from `from` on, aligned so; 0: there is none. */
+u64 vma_find_gap(const struct mm *mm, u64 from, u64 bytes, u64 align);
 
 /* Adds [start, end), which must be free; merges with equal neighbours. False: no memory, or too
  * many. */

@@ -130,6 +130,38 @@ static void set_up_again(void)
 	scene_thread(2, "touch", a, touch_three, NULL);
 }
 
+static u64 waited(void)
+{
+	struct held_counters c;
+
+	held_counters(&c);
+	return c.waited;
+}
+
+/* There is another gap than the one that was just unmapped, at the end. */
+static void map_anywhere(void *arg)
+{
+	u64 before, at;
+
+	(void)arg;
+	unmap(VA_A, 1);
+	before = waited();
+	at = (u64)mm_map(a, 0, PAGE_SIZE, PROT_WRITE, 0);
+	EXPECT(at == VA_A || at == VA_A + 0x101000);
+	EXPECT(waited() == before);
+	EXPECT(user_store(at, 2));
+}
+
+static void set_up_elsewhere(void)
+{
+	begin(1);
+	EXPECT(mm_map(a, USER_MIN, VA_A - USER_MIN, 0, 0) == USER_MIN);
+	scene_map(a, VA_A + PAGE_SIZE, 0x100000 / PAGE_SIZE - 1, 0);
+	scene_thread(0, "store", a, store_two, NULL);
+	scene_thread(1, "map", a, map_anywhere, NULL);
+	scene_thread(2, "store", a, store_two, NULL);
+}
+
 /* Another mapping comes to the old one's place. */
 static void move_there(void *arg)
 {
@@ -341,6 +373,7 @@ static void set_up_join(void)
 const struct sim_scenario held_scenarios[] = {
 	RING_SCENARIO("held-unmap", "loads and stores against a posted munmap", 3, set_up_unmap),
 	RING_SCENARIO("held-again", "what was unmapped is mapped again", 3, set_up_again),
+	RING_SCENARIO("held-elsewhere", "a mapping that may be anywhere", 3, set_up_elsewhere),
 	RING_SCENARIO("held-move", "mremap to what was unmapped", 2, set_up_move),
 	RING_SCENARIO("held-dontneed", "MADV_DONTNEED after a posted munmap", 3, set_up_dontneed),
 	RING_SCENARIO("held-table", "a table goes after a page of it", 3, set_up_table),

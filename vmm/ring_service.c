@@ -55,6 +55,17 @@ static void let_attach(struct ring_service *s)
 		pthread_cond_wait(&s->attachment, &s->lock);
 }
 
+/* How many requests. */
+static unsigned serve(struct machine *m)
+{
+	struct ring_service *s = &m->rings;
+	unsigned n = ring_serve(&s->set, watch_begin(s->watch, WATCH_RING, &m->flush));
+
+	if (n)
+		watch_end(s->watch, n);
+	return n;
+}
+
 /* One pass, or the decision that there is none to make. True: look again. */
 static bool serve_once(struct machine *m)
 {
@@ -63,11 +74,7 @@ static bool serve_once(struct machine *m)
 	pthread_mutex_lock(&s->lock);
 	let_attach(s);
 	ring_quiet(&s->set);
-	unsigned n = ring_serve(&s->set, watch_begin(s->watch, WATCH_RING, &m->flush));
-
-	if (n)
-		watch_end(s->watch, n);
-	bool again = n || ring_listen(&s->set);
+	bool again = serve(m) || ring_listen(&s->set);
 
 	pthread_mutex_unlock(&s->lock);
 	return again;

@@ -212,7 +212,7 @@ static void set_up_nomem(void)
 	scene_thread(2, "a2", a, user, (void *)VA_A);
 	scene_thread(2, "k2", NULL, kernel, (void *)4);
 	scene_release(a);
-	frames_leave(sim_choose(2) * 3); /* or what mm_create() takes, and no more */
+	frames_leave(sim_choose(2) * 3ul); /* or what mm_create() takes, and no more */
 }
 
 /* No CPU has the root when the last user goes: all is free when mm_put() returns. */

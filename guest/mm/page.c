@@ -27,6 +27,7 @@ static struct {
 } pool;
 
 struct page_array page_array;
+static struct page_edge edge;
 
 static void list_push(u32 pfn, unsigned order)
 {
@@ -254,6 +255,37 @@ static struct hole place_page_array(const struct boot_info *boot, u64 size)
 	      (unsigned long long)size >> 10);
 }
 
+static bool overlap(const struct hole *a, const struct hole *b)
+{
+	return a->start < b->end && b->start < a->end;
+}
+
+static struct page_edge find_edge(const struct boot_info *boot, const struct hole *array)
+{
+	struct hole image = image_hole(), last = { .end = boot_ram_end(boot) };
+	paddr_t end = last.end;
+	bool whole = false;
+
+	last.start = last.end - PAGE_SIZE;
+	for (u32 i = 0; i < boot->region_count; i++) {
+		const struct boot_region *r = &boot->region[i];
+
+		end = MAX(end, r->end);
+		whole |= r->ram && r->start <= last.start && r->end == last.end;
+	}
+	for (u32 i = 0; i < boot->region_count; i++)
+		whole &= boot->region[i].start > last.end || boot->region[i].end <= last.end;
+	if (!whole || last.end % PAGE_SIZE || last.start < LOW_MEMORY || overlap(&last, &image) ||
+	    overlap(&last, array))
+		last.start = PADDR_NONE;
+	return (struct page_edge){ last.start, ALIGN_UP(end, PAGE_SIZE) };
+}
+
+struct page_edge page_edge(void)
+{
+	return edge;
+}
+
 static void add_ram(const struct boot_info *boot, paddr_t from, paddr_t to)
 {
 	const struct hole holes[] = {
@@ -261,6 +293,7 @@ static void add_ram(const struct boot_info *boot, paddr_t from, paddr_t to)
 		image_hole(),
 		{ virt_to_phys(page_array.frame),
 		  ALIGN_UP(virt_to_phys(page_array.frame + page_array.count), PAGE_SIZE) },
+		{ edge.tail, edge.tail == PADDR_NONE ? 0 : edge.tail + PAGE_SIZE },
 	};
 
 	for (u32 i = 0; i < boot->region_count; i++) {
@@ -280,6 +313,7 @@ void page_init(const struct boot_info *boot)
 	size = ALIGN_UP(page_array.count * sizeof(struct page), PAGE_SIZE);
 	array = place_page_array(boot, size);
 	page_array.frame = memset(phys_to_virt(array.start), 0, size);
+	edge = find_edge(boot, &array);
 	add_ram(boot, 0, MIN(boot_ram_end(boot), BOOT_MAPPED));
 }
 

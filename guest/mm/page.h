@@ -114,6 +114,14 @@ u64 page_free_count(void);
 void *kzalloc(size_t size);
 void kfree(void *p, size_t size);
 
+/* Where memory ends, for those who ask what a hypervisor does there. */
+struct page_edge {
+	paddr_t tail;	/* the last page of RAM, which page_alloc() never gives; PADDR_NONE: the
+			   memory   map has something right behind it, or something lies in it */
+	paddr_t beyond; /* page-aligned, behind all that the memory map has */
+};
+struct page_edge page_edge(void);
+
 struct boot_info;
 /*
  * Take the memory map's RAM, without the image and the first 1 MiB: what lies below

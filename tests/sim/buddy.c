@@ -15,6 +15,7 @@
 #define page_free_count	  buddy_free_count
 #define page_init	  buddy_page_init
 #define page_init_high	  buddy_page_init_high
+#define page_edge	  buddy_page_edge
 #define kzalloc		  buddy_kzalloc
 #define kfree		  buddy_kfree
 
@@ -25,10 +26,12 @@
 
 void buddy_init(void)
 {
-	struct boot_info boot = { .region_count = 1 };
+	struct boot_info boot = { .region_count = 2 };
+	paddr_t end = boot_ram_end(&boot);
 
-	boot.region[0] = (struct boot_region){ (paddr_t)BUDDY_FIRST << PAGE_SHIFT,
-					       boot_ram_end(&boot), true };
+	boot.region[0] = (struct boot_region){ (paddr_t)BUDDY_FIRST << PAGE_SHIFT, end, true };
+	/* Something behind it: else page_init() keeps the last page (page_edge()). */
+	boot.region[1] = (struct boot_region){ end, end + PAGE_SIZE, false };
 	page_init(&boot);
 }
 

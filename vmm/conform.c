@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,43 +14,38 @@
 
 #include "backend.h"
 #include "caveat.h"
+#include "findings.h"
 #include "harness.h"
 #include "kvm.h"
 #include "ktap.h"
 #include "machine.h"
+#include "options.h"
 
 #define GUEST_TIMEOUT_S 300u
-#define FILTER_BYTES	128u /* what the guest reads of a list */
+#define FILTER_BYTES	512u		  /* what the guest reads of a list */
+#define GENERATION	(UINT64_MAX - 15) /* so that counts of flushes wrap early */
 
-/* 67 vCPUs: a bank of 64 and a bit of the next. */
+/* 67 vCPUs: a bank of 64 and a bit of the next; where it matters, the last one never starts. */
 static const struct abi {
 	const char *name;
 	enum hf_backend backend;
-	unsigned vcpus;
+	unsigned vcpus, started;
 } abis[] = {
-	{ "hyperv", HF_BACKEND_HYPERV, 67 }, { "hyperflush", HF_BACKEND_HYPERFLUSH, 67 },
-	{ "xen", HF_BACKEND_XEN, 4 },	     { "kvm", HF_BACKEND_KVM, 4 },
-	{ "absent", HF_BACKEND_IPI, 4 },
+	{ "hyperv", HF_BACKEND_HYPERV, 67, 67 }, { "hyperflush", HF_BACKEND_HYPERFLUSH, 67, 66 },
+	{ "xen", HF_BACKEND_XEN, 4, 4 },	 { "kvm", HF_BACKEND_KVM, 4, 4 },
+	{ "absent", HF_BACKEND_IPI, 4, 4 },
 };
 
 #define ABIS (sizeof(abis) / sizeof(abis[0]))
 
-enum form { FORM_TABLE, FORM_TAP, FORM_JSON };
-
-struct row {
-	enum ktap_outcome outcome;
-	char *name, *text;
-};
-
 struct conform {
-	const char *kernel, *only;
+	const char *kernel, *only, *control;
+	uint64_t generation;
 	bool wanted[ABIS];
 	bool list;
-	enum form form;
 	struct kvm kvm;
 	bool lossy; /* this KVM loses Hyper-V flushes (docs/limits.md) */
-	struct row *rows;
-	unsigned count, counts[KTAP_OUTCOME_COUNT];
+	struct findings findings;
 };
 
 static const char usage[] =
@@ -63,6 +57,10 @@ static const char usage[] =
 	"  --list        print the names, run nothing\n"
 	"  --tap         report in TAP\n"
 	"  --json        report in JSON\n"
+	"  --generation N  where vCPUs' counts of flushes begin (default: close to\n"
+	"                wrapping)\n"
+	"  --control C   negative control, checks must fail: no-call (calls are not made\n"
+	"                and pass for successes) or flush (probes are flushed besides)\n"
 	"The last line is N passed, N failed, N skipped; a deviation that is known of\n"
 	"an implementation is none of them.\n"
 	"Exit status: 0 none failed, 1 some did or none passed, else as for `hyperflush run`.\n";
@@ -100,12 +98,15 @@ static int parse(struct conform *c, int argc, char **argv)
 		{ "list", no_argument, NULL, 'l' },
 		{ "tap", no_argument, NULL, 't' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "generation", required_argument, NULL, 'g' },
+		{ "control", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int opt;
 
 	memset(c->wanted, 1, sizeof(c->wanted));
+	c->generation = GENERATION;
 	while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (opt) {
 		case 'a':
@@ -121,10 +122,19 @@ static int parse(struct conform *c, int argc, char **argv)
 			c->list = true;
 			break;
 		case 't':
-			c->form = FORM_TAP;
+			c->findings.form = FINDINGS_TAP;
 			break;
 		case 'j':
-			c->form = FORM_JSON;
+			c->findings.form = FINDINGS_JSON;
+			break;
+		case 'g':
+			if (!options_u64(optarg, &c->generation))
+				return bad_usage("bad generation ", optarg);
+			break;
+		case 'c':
+			if (strcmp(optarg, "no-call") && strcmp(optarg, "flush"))
+				return bad_usage("bad control ", optarg);
+			c->control = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -139,46 +149,6 @@ static int parse(struct conform *c, int argc, char **argv)
 	return -1;
 }
 
-/* Keeps a result, and shows it if the report is not JSON. False: no memory. */
-static bool keep(struct conform *c, enum ktap_outcome outcome, const char *name, int name_len,
-		 const char *text, int text_len)
-{
-	struct row *rows = realloc(c->rows, (c->count + 1) * sizeof(*rows));
-
-	if (!rows)
-		return false;
-	c->rows = rows;
-
-	struct row *r = &rows[c->count];
-
-	*r = (struct row){ outcome, strndup(name, (size_t)name_len),
-			   strndup(text, (size_t)text_len) };
-	if (!r->name || !r->text) {
-		free(r->name);
-		free(r->text);
-		return false;
-	}
-	c->count++;
-	c->counts[outcome]++;
-	if (c->form == FORM_TABLE)
-		printf("%-8s  %-40s %s\n", ktap_outcome_name(outcome), r->name, r->text);
-	else if (c->form == FORM_TAP)
-		printf("%s %u - %s%s%s\n",
-		       outcome == KTAP_FAILED || outcome == KTAP_DEVIATES ? "not ok" : "ok",
-		       c->count, r->name,
-		       outcome == KTAP_SKIPPED	  ? " # SKIP "
-		       : outcome == KTAP_DEVIATES ? " # TODO "
-						  : ": ",
-		       r->text);
-	return true;
-}
-
-static bool keep_text(struct conform *c, enum ktap_outcome outcome, const char *name,
-		      const char *text)
-{
-	return keep(c, outcome, name, (int)strlen(name), text, (int)strlen(text));
-}
-
 /* Every result of a console; *told: what the guest itself has counted. False: no memory. */
 static bool read_console(struct conform *c, const char *text, unsigned told[KTAP_OUTCOME_COUNT],
 			 bool *has_totals)
@@ -189,7 +159,7 @@ static bool read_console(struct conform *c, const char *text, unsigned told[KTAP
 		struct ktap_result r;
 
 		if (ktap_parse(text, len, &r)) {
-			if (!keep(c, r.outcome, r.name, r.name_len, r.text, r.text_len))
+			if (!findings_add(&c->findings, &r))
 				return false;
 		} else if (ktap_parse_totals(text, len, told)) {
 			*has_totals = true;
@@ -216,18 +186,18 @@ static bool judge(struct conform *c, const struct abi *abi, const struct machine
 	unsigned before[KTAP_OUTCOME_COUNT], told[KTAP_OUTCOME_COUNT];
 	bool has_totals;
 
-	memcpy(before, c->counts, sizeof(before));
+	memcpy(before, c->findings.counts, sizeof(before));
 	if (!read_console(c, result->console, told, &has_totals))
 		return false;
 	if (result->status != RUN_PASSED && result->status != RUN_FAILED) {
 		fputs(result->console ? result->console : "", stderr);
-		return keep_text(c, KTAP_FAILED, abi->name,
-				 result->reason[0] ? result->reason : "the guest crashed");
+		return findings_add_text(&c->findings, KTAP_FAILED, abi->name,
+					 result->reason[0] ? result->reason : "the guest crashed");
 	}
 	for (unsigned i = 0; i < KTAP_OUTCOME_COUNT; i++)
-		if (!has_totals || c->counts[i] - before[i] != told[i])
-			return keep_text(c, KTAP_FAILED, abi->name,
-					 "the guest's totals are not what it has reported");
+		if (!has_totals || c->findings.counts[i] - before[i] != told[i])
+			return findings_add_text(&c->findings, KTAP_FAILED, abi->name,
+						 "the guest's totals are not what it has reported");
 	return true;
 }
 
@@ -237,13 +207,14 @@ static int run_guest(struct conform *c, const struct abi *abi)
 		backend_lacking(&c->kvm, backend_interfaces(abi->backend), abi->vcpus);
 	struct machine_result result;
 	struct harness harness;
-	char append[512];
+	char append[FILTER_BYTES + 256];
 	struct machine_options options = {
 		.kernel = c->kernel,
 		.append = append,
 		.vcpus = abi->vcpus,
 		.flush = abi->backend,
 		.timeout_s = GUEST_TIMEOUT_S,
+		.generation = c->generation,
 		.console = CONSOLE_CAPTURE,
 		.harness = &harness,
 	};
@@ -252,13 +223,14 @@ static int run_guest(struct conform *c, const struct abi *abi)
 		char text[192];
 
 		snprintf(text, sizeof(text), "this host lacks %s", lacking);
-		return keep_text(c, KTAP_SKIPPED, abi->name, text) ? 0 : -ENOMEM;
+		return findings_add_text(&c->findings, KTAP_SKIPPED, abi->name, text) ? 0 : -ENOMEM;
 	}
 	if (c->list)
 		options.flush = HF_BACKEND_IPI;
-	snprintf(append, sizeof(append), "suite=conform abi=%s npt=%d%s%s%s%s", abi->name,
-		 c->kvm.nested_paging, c->lossy ? " deviation" : "", c->list ? " list" : "",
-		 c->only ? " only=" : "", c->only ? c->only : "");
+	snprintf(append, sizeof(append), "suite=conform abi=%s cpus=%u npt=%d%s%s%s%s%s%s",
+		 abi->name, abi->started, c->kvm.nested_paging, c->lossy ? " deviation" : "",
+		 c->list ? " list" : "", c->only ? " only=" : "", c->only ? c->only : "",
+		 c->control ? " control=" : "", c->control ? c->control : "");
 	int err = harness_init(&harness);
 
 	if (err)
@@ -274,53 +246,6 @@ static int run_guest(struct conform *c, const struct abi *abi)
 	return err;
 }
 
-static int write_json(const struct conform *c)
-{
-	struct utsname uts;
-	json_t *rows = json_array();
-
-	uname(&uts);
-	for (unsigned i = 0; i < c->count; i++)
-		json_array_append_new(rows,
-				      json_pack("{s:s, s:s, s:s}", "check", c->rows[i].name,
-						"outcome", ktap_outcome_name(c->rows[i].outcome),
-						"text", c->rows[i].text));
-	json_t *root = json_pack(
-		"{s:i, s:{s:s, s:s, s:b}, s:i, s:i, s:i, s:i, s:o}", "schema", 1, "host", "kernel",
-		uts.release, "kvm", kvm_vendor_module(c->kvm.vendor), "nested_paging",
-		c->kvm.nested_paging, "passed", (int)c->counts[KTAP_PASSED], "failed",
-		(int)c->counts[KTAP_FAILED], "skipped", (int)c->counts[KTAP_SKIPPED], "deviates",
-		(int)c->counts[KTAP_DEVIATES], "results", rows);
-	int err = !root ? -ENOMEM : json_dumpf(root, stdout, JSON_INDENT(1)) ? -EIO : 0;
-
-	putchar('\n');
-	json_decref(root);
-	return err;
-}
-
-static int finish(struct conform *c)
-{
-	if (c->list)
-		return 0;
-	if (c->form == FORM_JSON)
-		return write_json(c);
-	if (c->form == FORM_TAP)
-		printf("1..%u\n# ", c->count);
-	printf("%u deviations\n", c->counts[KTAP_DEVIATES]);
-	printf("%s%u passed, %u failed, %u skipped\n", c->form == FORM_TAP ? "# " : "",
-	       c->counts[KTAP_PASSED], c->counts[KTAP_FAILED], c->counts[KTAP_SKIPPED]);
-	return 0;
-}
-
-static void free_rows(struct conform *c)
-{
-	for (unsigned i = 0; i < c->count; i++) {
-		free(c->rows[i].name);
-		free(c->rows[i].text);
-	}
-	free(c->rows);
-}
-
 static int run_all(struct conform *c)
 {
 	struct utsname uts;
@@ -330,12 +255,16 @@ static int run_all(struct conform *c)
 	if (!err) {
 		uname(&uts);
 		c->lossy = caveat_warning(&c->kvm, caveat_version(&uts), 1u << HF_BACKEND_HYPERV);
-		if (c->form == FORM_TAP)
-			puts("TAP version 14");
+		if (!c->list)
+			findings_begin(&c->findings);
 		for (size_t i = 0; i < ABIS && !err; i++)
 			err = c->wanted[i] ? run_guest(c, &abis[i]) : 0;
-		if (!err)
-			err = finish(c);
+		if (!err && !c->list)
+			err = findings_end(
+				&c->findings,
+				&(struct findings_host){ .kernel = uts.release,
+							 .kvm = kvm_vendor_module(c->kvm.vendor),
+							 .nested_paging = c->kvm.nested_paging });
 	}
 	kvm_close(&c->kvm);
 	if (err) {
@@ -344,17 +273,18 @@ static int run_all(struct conform *c)
 	}
 	if (c->list)
 		return RUN_PASSED;
-	return c->counts[KTAP_FAILED] || !c->counts[KTAP_PASSED] ? RUN_FAILED : RUN_PASSED;
+	return c->findings.counts[KTAP_FAILED] || !c->findings.counts[KTAP_PASSED] ? RUN_FAILED
+										   : RUN_PASSED;
 }
 
 int conform_main(int argc, char **argv)
 {
-	struct conform c = { 0 };
+	struct conform c = { .findings = { .to = stdout } };
 	int status = parse(&c, argc, argv);
 
 	if (status >= 0)
 		return status;
 	status = run_all(&c);
-	free_rows(&c);
+	findings_free(&c.findings);
 	return status;
 }

@@ -222,6 +222,7 @@ static int create_vcpus(struct machine *m)
 	for (unsigned i = 0; i < count; i++) {
 		m->vcpus[i].flush = &m->flush.targets[i];
 		m->vcpus[i].detach = &m->detach_slots[i];
+		m->vcpus[i].flushes = m->options->generation;
 		int r = vcpu_create(&m->vcpus[i]);
 		if (r)
 			return r;

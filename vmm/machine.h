@@ -59,6 +59,8 @@ struct machine_options {
 	const unsigned *pin; /* host CPUs for vCPUs 0, 1, …; cyclic */
 	unsigned pin_count;  /* 0: not pinned */
 	unsigned timeout_s;  /* 0: none */
+	uint64_t generation; /* where the vCPUs' counts of flushes begin (docs/abi.md, "State page")
+			      */
 	enum console_mode console;
 	struct harness *harness; /* for harness_out(); may be NULL */
 	struct observer_options observer;

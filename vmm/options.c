@@ -42,6 +42,17 @@ bool options_number(const char *text, unsigned min, unsigned max, unsigned *out)
 	return true;
 }
 
+bool options_u64(const char *text, uint64_t *out)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return !*end && !errno;
+}
+
 /* "4" or "2-4" at *text; leaves *text behind it. */
 static bool parse_range(const char **text, unsigned long *first, unsigned long *last)
 {
@@ -97,6 +108,7 @@ void options_help(FILE *to)
 		fprintf(to, "                   %-11s %s\n", backend_name(i), backend_what(i));
 	fputs("  --append STR   kernel command line\n"
 	      "  --pin LIST     host CPUs for vCPU 0, 1, …, as in 0,2-3; cyclic\n"
+	      "  --generation N where vCPUs' counts of flushes begin (default 0); they wrap\n"
 	      "  --stats        print counters and latencies on stderr at the end\n"
 	      "  --stats=json[:S]  the same as a line of JSON, and one every S seconds\n"
 	      "  --trace FILE   write what the vCPUs do, for Perfetto or chrome://tracing\n"
@@ -118,6 +130,7 @@ enum option_id {
 	OPT_STATS,
 	OPT_TRACE,
 	OPT_TRACE_LIMIT,
+	OPT_GENERATION,
 	OPT_TIMEOUT,
 	OPT_HELP,
 };
@@ -131,6 +144,7 @@ static const struct option long_options[] = {
 	{ "stats", optional_argument, NULL, OPT_STATS },
 	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "trace-limit", required_argument, NULL, OPT_TRACE_LIMIT },
+	{ "generation", required_argument, NULL, OPT_GENERATION },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -174,6 +188,8 @@ static bool take(struct run_options *o, enum option_id id, const char *arg)
 		return true;
 	case OPT_TRACE_LIMIT:
 		return options_number(arg, 1, TRACE_MAX_MIB, &m->observer.trace_mib);
+	case OPT_GENERATION:
+		return options_u64(arg, &m->generation);
 	case OPT_TIMEOUT:
 		return options_number(arg, 1, TIMEOUT_MAX_S, &m->timeout_s);
 	case OPT_HELP:

@@ -25,6 +25,9 @@ void options_help(FILE *to);
 /* A decimal number from min to max, and nothing else. */
 bool options_number(const char *text, unsigned min, unsigned max, unsigned *out);
 
+/* A decimal number of 64 bits, and nothing else. */
+bool options_u64(const char *text, uint64_t *out);
+
 /*
  * "0,2-4" into `list`, in that order. False if malformed, empty, or longer
  * than `max` numbers.

@@ -52,7 +52,7 @@ struct vcpu {
 	uint64_t state_msr;	     /* HF_MSR_STATE */
 	uint64_t ring_msr;	     /* HF_MSR_RING */
 	struct hf_vcpu_state *state; /* in guest memory, or NULL */
-	uint64_t flushes;	     /* done for this vCPU */
+	uint64_t flushes;	     /* done for this vCPU, from machine_options.generation on */
 	pthread_t thread;
 	bool has_thread;
 	bool initialised;  /* known to have left wait-for-INIT; its own thread only */

@@ -10,7 +10,7 @@ unit_flags_model := -O2
 
 unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
 	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan ktap \
-	      histogram trace watch tracer sink stats_json
+	      histogram trace watch tracer sink stats_json findings
 unit_tsan  := flush_threads ring_threads ring_service detach_threads console trace
 unit_model := flush_model ring_model detach_model
 
@@ -57,6 +57,7 @@ unit_of_watch            := $(unit_watch) vmm/flush.c
 unit_of_tracer           := vmm/tracer.c vmm/trace_json.c vmm/switches.c vmm/trace.c
 unit_of_sink             := vmm/sink.c
 unit_of_stats_json       := $(unit_service) vmm/stats_json.c vmm/stats.c vmm/tracer.c vmm/trace_json.c vmm/switches.c
+unit_of_findings         := vmm/findings.c vmm/ktap.c
 
 unit_libs := -lcmocka -ljansson -luring -pthread
 

@@ -83,7 +83,7 @@ u64 cmdline_u64(const char *key, u64 fallback)
 
 bool cmdline_lists(const char *key, const char *word)
 {
-	char list[128];
+	char list[512];
 	size_t len = strlen(word);
 
 	if (!cmdline_get(key, list, sizeof(list)))

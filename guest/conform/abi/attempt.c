@@ -3,6 +3,7 @@
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/trap.h"
 #include "guest/flush/backend.h"
+#include "guest/flush/flush.h"
 #include "guest/lib/cmdline.h"
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"
@@ -13,9 +14,29 @@
 
 struct trial {
 	struct raw_call call;
-	u32 stale;  /* slots of `cover` */
-	u32 probes; /* that had one */
+	const char *unmade; /* why there was no call */
+	u32 stale;	    /* slots of `cover` */
+	u32 probes;	    /* that had one */
 };
+
+static bool controlled(const char *kind)
+{
+	char word[16];
+
+	return cmdline_get("control", word, sizeof(word)) && !strcmp(word, kind);
+}
+
+static void make_call(const struct attempt *a, struct trial *t)
+{
+	if (controlled("no-call"))
+		t->call.rax = a->result;
+	else if (a->make)
+		t->unmade = a->make(&t->call, a->arg);
+	else
+		raw_call(&t->call);
+	if (controlled("flush"))
+		flush_tlb(&(struct flush_request){ .targets = a->probes });
+}
 
 static struct trial try_call(struct conform *c, const struct attempt *a, bool really)
 {
@@ -24,7 +45,7 @@ static struct trial try_call(struct conform *c, const struct attempt *a, bool re
 	probes_use(c->probes, &a->probes);
 	probes_arm(c->probes);
 	if (really)
-		raw_call(&t.call);
+		make_call(a, &t);
 	t.stale = probes_look(c->probes, a->cover, &t.probes);
 	return t;
 }
@@ -55,7 +76,7 @@ static bool known_lossy(const struct attempt *a)
 {
 	char word[4];
 
-	return a->lossy && cpumask_weight(&a->probes) > 1 &&
+	return a->lossy && cpumask_weight(&a->probes) > 1 && !controlled("no-call") &&
 	       cmdline_get("deviation", word, sizeof(word));
 }
 
@@ -66,6 +87,10 @@ void attempt_serves(struct conform *c, const struct attempt *a, struct finding *
 	for (u32 i = 0; i < TRIALS; i++) {
 		struct trial t = try_call(c, a, true);
 
+		if (t.unmade) {
+			finding_fail(f, "%s", t.unmade);
+			return;
+		}
 		if (!gave(a, &t.call, a->result)) {
 			wrong_end(a, &t.call, f);
 			return;
@@ -122,6 +147,10 @@ static bool pages_changed(struct conform *c, const u8 *before)
 static bool ended_unchanged(struct conform *c, const struct attempt *a, const struct trial *t,
 			    u64 vector, const u8 *before, struct finding *f)
 {
+	if (t->unmade) {
+		finding_fail(f, "%s", t->unmade);
+		return false;
+	}
 	if (pages_changed(c, before)) {
 		finding_fail(f, "refused, but memory has changed");
 		return false;
@@ -217,7 +246,7 @@ void attempt_preserves(struct conform *c, const struct attempt *a, u32 volatile_
 
 static u8 *tail_page(const struct conform *c)
 {
-	return phys_to_virt(c->ram_end - PAGE_SIZE);
+	return phys_to_virt(c->edge.tail);
 }
 
 u64 request_place(struct conform *c, enum place place, const void *bytes, size_t len, size_t split,
@@ -236,14 +265,14 @@ u64 request_place(struct conform *c, enum place place, const void *bytes, size_t
 		memcpy(c->request + offset[place], bytes, len);
 		return virt_to_phys(c->request) + offset[place];
 	case PLACE_STRADDLING:
-		if (!c->tail_is_free) {
-			finding_skip(f, "the last page of RAM is in use");
+		if (c->edge.tail == PADDR_NONE) {
+			finding_skip(f, "RAM does not end with a page that is free, and a hole");
 			return 0;
 		}
 		memcpy(tail_page(c) + PAGE_SIZE - split, bytes, split);
-		return c->ram_end - split;
+		return c->edge.tail + PAGE_SIZE - split;
 	case PLACE_BEYOND:
-		return c->ram_end;
+		return c->edge.beyond;
 	case PLACE_WRAPPING:
 		break;
 	}

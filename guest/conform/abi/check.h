@@ -6,6 +6,7 @@
 #include "guest/conform/abi/probe.h"
 #include "guest/conform/abi/raw_call.h"
 #include "guest/lib/cpumask.h"
+#include "guest/mm/page.h"
 
 /* Where a request lies. */
 enum place {
@@ -13,7 +14,7 @@ enum place {
 	PLACE_MISALIGNED, /* 4 bytes further */
 	PLACE_CROSSING,	  /* across two pages */
 	PLACE_STRADDLING, /* its first `split` bytes end at the end of RAM */
-	PLACE_BEYOND,	  /* behind the end of RAM */
+	PLACE_BEYOND,	  /* where there is no RAM */
 	PLACE_WRAPPING,	  /* at the end of physical addresses' 64 bits */
 };
 
@@ -34,8 +35,7 @@ struct conform {
 	struct probes *probes;
 	u8 *request;		/* two pages; what is not part of a request holds a pattern */
 	u8 *output;		/* a page of the pattern: for output nobody has asked for */
-	paddr_t ram_end;	/* first byte behind RAM */
-	bool tail_is_free;	/* the last page of RAM is nobody's, and can be written here */
+	struct page_edge edge;	/* of memory: nobody uses its last page, and nothing is beyond */
 	u32 vp[GUEST_MAX_CPUS]; /* Hyper-V's index of each CPU */
 };
 
@@ -54,7 +54,9 @@ struct check_table {
 };
 
 extern const struct check_table conform_hyperv, conform_hyperv_refused, conform_hyperflush,
-	conform_xen, conform_kvm, conform_absent;
+	conform_hyperflush_refused, conform_hyperflush_detach, conform_hyperflush_detach_race,
+	conform_hyperflush_discovery, conform_hyperflush_ring, conform_hyperflush_ring_rows,
+	conform_hyperflush_state, conform_xen, conform_kvm, conform_absent;
 
 /* Exactly one of these in each check; the last one counts. */
 void finding_pass(struct finding *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -93,9 +95,16 @@ bool check_has_cpus(u32 highest, struct finding *f);
 /* The hypervisor's leaf with that number, on every CPU, is what it is on this one. */
 bool leaf_same_everywhere(struct conform *c, u32 leaf);
 
-/* A call whose effect is known. */
+/*
+ * A call whose effect is known. With "control=no-call" on the command line no call is made, and
+ * it passes for one that has succeeded; with "control=flush" the probes are flushed besides: then
+ * whoever serves, or refuses, must fail.
+ */
 struct attempt {
-	struct raw_call call;	 /* registers before it; each trial has a copy */
+	struct raw_call call; /* registers before it; each trial has a copy */
+	/* How it is made, if not by raw_call(): fills RAX; NULL, or why that failed. */
+	const char *(*make)(struct raw_call *call, void *arg);
+	void *arg;		 /* for make() */
 	struct cpumask probes;	 /* may be empty: then only the result is looked at */
 	u32 cover;		 /* slots that the call names */
 	u64 result, result_mask; /* of RAX */

@@ -1,54 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Table `hyperflush`: the project's own ABI (shared/hyperflush_abi.h); flush and fence. */
-#include "shared/hyperflush_abi.h"
-
-#include "guest/conform/abi/sets.h"
-#include "guest/cpu/msr.h"
+/*
+ * Table `hyperflush`: flush and fence. M-FLUSH-1, M-FLUSH-2 (most targets are halted),
+ * M-FLUSH-4, M-FLUSH-6, M-FLUSH-7, M-FLUSH-10, M-CALL-1; others at their checks.
+ */
+#include "guest/conform/abi/hyperflush.h"
 #include "guest/cpu/percpu.h"
+#include "guest/cpu/timer.h"
 #include "guest/cpu/trap.h"
 #include "guest/flush/backend.h"
+#include "guest/lib/harness.h"
 #include "guest/lib/string.h"
-#include "guest/mm/page.h"
 
-#define OUT_IMM8 0xe7 /* first byte of the code page: OUT to an immediate port */
-
-extern const char hypercall_code_hyperflush[];
-
-/* A flush or fence, from what is usual and what is not. */
-struct hf_row {
-	u64 nr;		  /* 0: flush */
-	u8 set;		  /* enum target_set, as banks if `kind` is HF_SET_BANKS */
-	u8 place, split;  /* enum place */
-	u16 kind, ranges; /* that many copies of `range` */
-	u16 claim;	  /* range_count besides those that follow */
-	u32 flags;
-	s32 longer;	 /* bytes */
-	u64 extra_banks; /* bank_mask bits besides the set's, of banks with `extra` */
-	u64 extra, reserved0, reserved1;
-	struct hf_range range;
-	u32 cover; /* slots; 0: all */
-	s64 result;
-};
-
-static u32 base(void)
+u32 hf_base(void)
 {
 	return hypervisor_base(HF_SIGNATURE);
 }
 
-static const char *lacking(void)
+const char *hf_lacking(void)
 {
-	return base() ? NULL : "no hyperflush CPUID leaf";
+	return hf_base() ? NULL : "no hyperflush CPUID leaf";
 }
 
-static struct cpuid leaf(u32 n)
+struct cpuid hf_leaf(u32 n)
 {
-	return cpuid(base() + n, 0);
+	return cpuid(hf_base() + n, 0);
 }
 
-static void enable(void)
+const char *hf_lacks(u32 feature, const char *why)
 {
-	if (!rdmsr(leaf(HF_CPUID_FEATURES).ecx))
-		wrmsr(leaf(HF_CPUID_FEATURES).ecx, hypercall_page_hyperflush() | 1);
+	if (hf_lacking())
+		return hf_lacking();
+	return hf_leaf(HF_CPUID_FEATURES).ebx & feature ? NULL : why;
+}
+
+void hf_enable(void)
+{
+	if (!rdmsr(hf_leaf(HF_CPUID_FEATURES).ecx))
+		wrmsr(hf_leaf(HF_CPUID_FEATURES).ecx, hypercall_page_hyperflush() | 1);
+}
+
+bool hf_patient(u64 *since)
+{
+	u64 now = rdtsc();
+
+	if (!*since)
+		*since = now;
+	return now - *since < tsc_from_ms(1000);
+}
+
+bool hf_msr_keeps(u32 msr, u64 value)
+{
+	return !try_wrmsr(msr, value) && rdmsr(msr) == value;
 }
 
 /* Appends the banks of the set; *mask: which they are. */
@@ -77,27 +79,37 @@ static size_t put_banks(const struct hf_row *row, const struct cpumask *cpus, u8
 	return n;
 }
 
-static bool build(struct conform *c, const struct hf_row *row, struct attempt *a, struct finding *f)
+bool hf_request(const struct hf_row *row, u8 bytes[HF_ROW_BYTES], size_t *len, struct attempt *a,
+		struct finding *f)
 {
-	static u8 bytes[2 * HF_MAX_REQUEST_BYTES];
 	struct hf_flush head = { .flags = row->flags,
 				 .set_kind = row->kind,
 				 .range_count = (u16)(row->ranges + row->claim),
 				 .reserved = { row->reserved0, row->reserved1 } };
-	size_t len = sizeof(head);
 	struct cpumask cpus;
 
+	*len = sizeof(head);
 	*a = (struct attempt){ .result = (u64)row->result,
 			       .result_mask = UINT64_MAX,
 			       .cover = row->cover ? row->cover : PROBE_ALL };
 	if (!set_cpus((enum target_set)row->set, &cpus, &a->probes, f))
 		return false;
-	enable();
-	len += put_banks(row, &cpus, bytes + len, &head.bank_mask);
-	for (u32 i = 0; i < row->ranges; i++, len += sizeof(row->range))
-		memcpy(bytes + len, &row->range, sizeof(row->range));
+	hf_enable();
+	*len += put_banks(row, &cpus, bytes + *len, &head.bank_mask);
+	for (u32 i = 0; i < row->ranges; i++, *len += sizeof(row->range))
+		memcpy(bytes + *len, &row->range, sizeof(row->range));
 	memcpy(bytes, &head, sizeof(head));
-	len += (size_t)(s64)row->longer;
+	*len += (size_t)(s64)row->longer;
+	return true;
+}
+
+bool hf_attempt(struct conform *c, const struct hf_row *row, struct attempt *a, struct finding *f)
+{
+	static u8 bytes[HF_ROW_BYTES];
+	size_t len;
+
+	if (!hf_request(row, bytes, &len, a, f))
+		return false;
 	u64 gpa = request_place(c, (enum place)row->place, bytes, MIN(len, 2 * PAGE_SIZE - 16),
 				row->split, f);
 	if (!gpa)
@@ -113,38 +125,26 @@ static void serves(struct conform *c, const void *row, struct finding *f)
 {
 	struct attempt a;
 
-	if (build(c, row, &a, f))
+	if (hf_attempt(c, row, &a, f))
 		attempt_serves(c, &a, f);
 }
 
 /* A fence flushes nothing: its result is all that is looked at. */
-static void answers(struct conform *c, const void *row, struct finding *f)
+void hf_answers(struct conform *c, const void *row, struct finding *f)
 {
 	struct attempt a;
 
-	if (!build(c, row, &a, f))
+	if (!hf_attempt(c, row, &a, f))
 		return;
 	cpumask_clear_all(&a.probes);
 	attempt_serves(c, &a, f);
-}
-
-static void refuses(struct conform *c, const void *row, struct finding *f)
-{
-	struct attempt a;
-
-	if (!build(c, row, &a, f))
-		return;
-	if (cpumask_empty(&a.probes))
-		cpumask_set(&a.probes, 1);
-	a.cover = PROBE_ALL;
-	attempt_refused(c, &a, f);
 }
 
 static void preserves(struct conform *c, const void *row, struct finding *f)
 {
 	struct attempt a;
 
-	if (!build(c, row, &a, f))
+	if (!hf_attempt(c, row, &a, f))
 		return;
 	a.call.rbx = 0x1111, a.call.rcx = 0x2222, a.call.rdx = 0x3333, a.call.r8 = 0x4444;
 	a.call.r9 = 0x5555, a.call.r10 = 0x6666, a.call.r12 = 0x7777, a.call.r13 = 0x8888;
@@ -152,166 +152,188 @@ static void preserves(struct conform *c, const void *row, struct finding *f)
 	attempt_preserves(c, &a, 1u, f); /* RAX */
 }
 
-static void from_user(struct conform *c, const void *row, struct finding *f)
-{
-	const u8 *code = (const u8 *)hypercall_code_hyperflush;
-	struct attempt a;
-
-	if (!build(c, row, &a, f))
-		return;
-	if (code[0] != OUT_IMM8) {
-		finding_skip(f, "the call is no OUT here");
-		return;
-	}
-	a.call.target = (const void *)(u64)code[1];
-	attempt_from_user(c, &a, RAW_USER_OUT, TRAP_GP, f);
-}
-
 static void call_needs_page(struct conform *c, const void *row, struct finding *f)
 {
 	struct attempt a;
 
-	if (!build(c, row, &a, f))
+	if (!hf_attempt(c, row, &a, f))
 		return;
 	/* The code stays in the page; the registration is gone, and the call is no call. */
-	wrmsr(leaf(HF_CPUID_FEATURES).ecx, 0);
+	wrmsr(hf_leaf(HF_CPUID_FEATURES).ecx, 0);
 	a.result = a.call.rax;
 	attempt_refused(c, &a, f);
-	enable();
+	hf_enable();
 }
 
-static void found_at(struct conform *c, const void *row, struct finding *f)
+/* M-PAGE-4: on any vCPU. */
+static u64 call_here(void *arg)
 {
-	(void)c, (void)row;
-	finding_is(f, !(base() & 0xff) && leaf(0).eax == base() + HF_CPUID_MAX,
-		   "base %#x, highest leaf %#x", base(), leaf(0).eax);
+	const struct raw_call *call = arg;
+
+	return hypercall_hyperflush(call->rax, call->rdi, call->rsi);
 }
 
-static void version(struct conform *c, const void *row, struct finding *f)
+static void others_call_needs_page(struct conform *c, const void *row, struct finding *f)
 {
-	(void)c, (void)row;
-	finding_is(f, leaf(HF_CPUID_FEATURES).eax == HF_VERSION, "version %u",
-		   leaf(HF_CPUID_FEATURES).eax);
+	struct attempt a;
+
+	if (!hf_attempt(c, row, &a, f))
+		return;
+	probes_use(c->probes, &a.probes);
+	wrmsr(hf_leaf(HF_CPUID_FEATURES).ecx, 0);
+	u64 without = probe_run(c->probes, 1, call_here, &a.call);
+
+	hf_enable();
+	u64 with = probe_run(c->probes, 1, call_here, &a.call);
+
+	finding_is(f, without == a.call.rax && !with, "RAX %#llx, with the page %#llx",
+		   (unsigned long long)without, (unsigned long long)with);
 }
 
-static void features(struct conform *c, const void *row, struct finding *f)
-{
-	u32 ebx = leaf(HF_CPUID_FEATURES).ebx;
+struct controls {
+	u64 cr0, cr4, efer, flags, root;
+};
 
-	(void)c, (void)row;
-	finding_is(f, ebx & HF_FEATURE_FLUSH, "features %#x", ebx);
+static u64 read_controls(void *arg)
+{
+	struct controls *r = arg;
+
+	*r = (struct controls){ read_cr0(), read_cr4(), rdmsr(MSR_EFER), 0,
+				probe_whose_root(NULL) };
+	__asm__ volatile("pushfq; popq %0" : "=r"(r->flags));
+	r->flags &= RFLAGS_IF;
+	return 0;
 }
 
-static void lowering(struct conform *c, const void *row, struct finding *f)
+/* M-FLUSH-11 */
+static void target_keeps_controls(struct conform *c, const void *row, struct finding *f)
 {
-	u32 ebx = leaf(HF_CPUID_FEATURES).ebx;
+	struct controls before, after;
+	struct attempt a;
 
-	(void)c, (void)row;
-	if (!(ebx & HF_FEATURE_LOWER_HYPERV))
-		finding_pass(f, "Hyper-V calls are not asked for");
+	if (!hf_attempt(c, row, &a, f))
+		return;
+	probes_use(c->probes, &a.probes);
+	probe_run(c->probes, 1, read_controls, &before);
+	raw_call(&a.call);
+	probe_run(c->probes, 1, read_controls, &after);
+	finding_is(f, !a.call.rax && !memcmp(&before, &after, sizeof(before)),
+		   "CR0 %#llx CR4 %#llx root of CPU %llu, were %#llx %#llx %llu",
+		   (unsigned long long)after.cr0, (unsigned long long)after.cr4,
+		   (unsigned long long)after.root, (unsigned long long)before.cr0,
+		   (unsigned long long)before.cr4, (unsigned long long)before.root);
+}
+
+#define DUEL_CALLS 64u
+
+/* So many calls; how many were refused. */
+static u64 call_often(void *arg)
+{
+	u64 refused = 0;
+
+	for (u32 i = 0; i < DUEL_CALLS; i++)
+		refused += call_here(arg) != 0;
+	return refused;
+}
+
+/* M-FLUSH-12 */
+static void two_initiators(struct conform *c, const void *row, struct finding *f)
+{
+	static _Alignas(64) struct hf_small back;
+	struct attempt a;
+
+	if (!hf_attempt(c, row, &a, f))
+		return;
+	back = hf_small(1ull << cpu_by_id(0)->apic_id);
+
+	struct raw_call theirs = { .rax = HF_CALL_FLUSH,
+				   .rdi = virt_to_phys(&back),
+				   .rsi = sizeof(back) };
+
+	probes_use(c->probes, &a.probes);
+	probe_post(c->probes, 1, call_often, &theirs);
+	u64 refused = call_often(&a.call);
+
+	refused += probe_wait(c->probes, 1);
+	finding_is(f, !refused, "%u calls each, %llu refused", DUEL_CALLS,
+		   (unsigned long long)refused);
+}
+
+#define FENCES 64u
+
+/* KVM's exits during that many calls; false: nobody counts them. */
+static bool exits_of(const struct raw_call *call, u64 *exits)
+{
+	struct harness_stats before, after;
+
+	if (harness_stats(&before))
+		return false;
+	for (u32 i = 0; i < FENCES; i++) {
+		struct raw_call now = *call;
+
+		raw_call(&now);
+	}
+	if (harness_stats(&after))
+		return false;
+	*exits = after.exits - before.exits;
+	return true;
+}
+
+/* M-FENCE-1: a target that spins leaves guest mode for each. Calls that are refused are the
+ * control. */
+static void fence_moves_targets(struct conform *c, const void *row, struct finding *f)
+{
+	struct attempt a;
+	u64 fences, refused;
+
+	if (!hf_attempt(c, row, &a, f))
+		return;
+	probes_use(c->probes, &a.probes);
+	bool counted = exits_of(&a.call, &fences);
+
+	a.call.rax = UINT64_MAX;
+	if (!counted || !exits_of(&a.call, &refused))
+		finding_skip(f, "no harness that counts exits");
 	else
-		finding_is(f, cpuid(0x40000001, 0).eax == 0x31237648, "Hyper-V is there as well");
+		finding_is(f, fences >= refused + FENCES - FENCES / 8,
+			   "%u fences: %llu exits, as many calls without effect: %llu", FENCES,
+			   (unsigned long long)fences, (unsigned long long)refused);
 }
 
-static void limits(struct conform *c, const void *row, struct finding *f)
+/* M-RESET-1: the vCPU behind the last one that runs, if there is one. */
+static bool names_waiting(struct conform *c, struct hf_small *small, struct finding *f)
 {
-	struct cpuid l = leaf(HF_CPUID_LIMITS);
+	u32 id = cpu_count(); /* ids without gaps */
 
-	(void)c, (void)row;
-	finding_is(f, l.eax >= cpu_count() && l.ebx && l.ecx >= sizeof(struct hf_flush),
-		   "%u vCPUs, %u ranges, %u bytes", l.eax, l.ebx, l.ecx);
+	hf_enable();
+	*small = hf_small(1ull << id % HF_BANK_BITS);
+	small->head.bank_mask = 1ull << id / HF_BANK_BITS;
+	u64 gpa = request_place(c, PLACE_PAGE, small, sizeof(*small), 0, f);
+
+	if (hypercall_hyperflush(HF_CALL_FENCE, gpa, sizeof(*small)) != (u64)HF_ESET)
+		return true;
+	finding_skip(f, "no vCPU waits for its INIT");
+	return false;
 }
 
-static void leaves_agree(struct conform *c, const void *row, struct finding *f)
+static void flush_of_waiting(struct conform *c, const void *row, struct finding *f)
 {
-	u32 different = 0;
+	const u64 *nr = row;
+	struct hf_small small;
 
-	(void)row;
-	for (u32 i = 0; i <= HF_CPUID_MAX; i++)
-		different += !leaf_same_everywhere(c, base() + i);
-	finding_is(f, !different, "%u leaves differ between CPUs", different);
+	if (!names_waiting(c, &small, f))
+		return;
+	u64 result = hypercall_hyperflush(*nr, virt_to_phys(c->request), sizeof(small));
+
+	finding_is(f, !result, "%#llx", (unsigned long long)result);
 }
 
-static void page_reads_back(struct conform *c, const void *row, struct finding *f)
-{
-	u64 back;
-
-	(void)c, (void)row;
-	enable();
-	back = rdmsr(leaf(HF_CPUID_FEATURES).ecx);
-	finding_is(f, back == (hypercall_page_hyperflush() | 1), "%#llx", (unsigned long long)back);
-}
-
-static void page_bad(struct conform *c, const void *row, struct finding *f)
-{
-	const u64 *bits = row;
-
-	enable();
-	msr_write_faults(leaf(HF_CPUID_FEATURES).ecx,
-			 *bits ? hypercall_page_hyperflush() | *bits : c->ram_end | 1, f);
-	if (rdmsr(leaf(HF_CPUID_FEATURES).ecx) != (hypercall_page_hyperflush() | 1))
-		finding_fail(f, "a refused write has changed the MSR");
-}
-
-static void lazy_word_bad(struct conform *c, const void *row, struct finding *f)
-{
-	const u64 *value = row;
-
-	msr_write_faults(HF_MSR_LAZY_WORD, *value ? *value : c->ram_end | 1, f);
-}
-
-static void next_msr(struct conform *c, const void *row, struct finding *f)
-{
-	(void)c, (void)row;
-	msr_read_faults(HF_MSR_HYPERCALL_PAGE + HF_MSR_COUNT, f);
-}
-
-#define CHECK(name, fn)        \
-	{                      \
-		name, fn, NULL \
-	}
-#define VALUE(name, fn, v)             \
-	{                              \
-		name, fn, &(const u64) \
-		{                      \
-			v              \
-		}                      \
-	}
-#define ROW(name, fn, ...)                       \
-	{                                        \
-		name, fn, &(const struct hf_row) \
-		{                                \
-			__VA_ARGS__              \
-		}                                \
-	}
-#define SERVED(name, ...) ROW("flush." name, serves, __VA_ARGS__)
-#define FENCE(name, ...)  ROW("fence." name, answers, .nr = HF_CALL_FENCE, __VA_ARGS__)
-#define REFUSED(name, e, ...) \
-	ROW("refused." name, refuses, .set = SET_ONE, .result = e, __VA_ARGS__)
-#define PAGE_OF_SLOT_0 (ARENA_BASE + PROBE_SLOT_0 * PAGE_SIZE)
-#define RANGES(n, at, pages, shift, ...) \
-	.ranges = (n),                   \
-	.range = { .start = (at), .count = (pages), .page_shift = (shift), __VA_ARGS__ }
-#define ANY		      .root = HF_ROOT_ANY
-#define RANGE(at, pages, ...) RANGES(1, at, pages, HF_PAGE_4K, __VA_ARGS__)
-#define SLOT_0		      RANGE(PAGE_OF_SLOT_0, 1, ANY)
+#define SERVED(name, ...) HF_ROW("flush." name, serves, __VA_ARGS__)
+#define FENCE(name, ...)  HF_ROW("fence." name, hf_answers, .nr = HF_CALL_FENCE, __VA_ARGS__)
 
 static const struct check checks[] = {
-	CHECK("discovery.leaves", found_at),
-	CHECK("discovery.version", version),
-	CHECK("discovery.has-flush", features),
-	CHECK("discovery.lowering-has-hyperv", lowering),
-	CHECK("discovery.limits", limits),
-	CHECK("discovery.same-on-all-cpus", leaves_agree),
-	CHECK("msr.page-reads-back", page_reads_back),
-	VALUE("msr.page-reserved-bit", page_bad, 3),
-	VALUE("msr.page-not-enabled", page_bad, 2),
-	VALUE("msr.page-beyond-ram", page_bad, 0),
-	VALUE("msr.lazy-word-misaligned", lazy_word_bad, 0x1005),
-	VALUE("msr.lazy-word-not-enabled", lazy_word_bad, 0x1000),
-	VALUE("msr.lazy-word-beyond-ram", lazy_word_bad, 0),
-	CHECK("msr.next-is-nobodys", next_msr),
-	ROW("call-needs-page", call_needs_page, .set = SET_ONE),
+	HF_ROW("call-needs-page", call_needs_page, .set = SET_ONE),
+	HF_ROW("call-needs-page-everywhere", others_call_needs_page, .set = SET_ONE),
 
 	SERVED("one", .set = SET_ONE),
 	SERVED("two", .set = SET_TWO),
@@ -330,74 +352,36 @@ static const struct check checks[] = {
 	SERVED("all-but-self", .kind = HF_SET_ALL_BUT_SELF, .set = SET_OTHERS),
 	SERVED("strong", .set = SET_TWO, .flags = HF_FLUSH_STRONG),
 	SERVED("strong-self", .set = SET_SELF, .flags = HF_FLUSH_STRONG),
-	SERVED("page", .set = SET_ONE, .cover = 1, SLOT_0),
-	SERVED("pages", .set = SET_ONE, RANGE(PAGE_OF_SLOT_0, 41, ANY)),
+	SERVED("page", .set = SET_ONE, .cover = 1, HF_SLOT_0),
+	SERVED("pages", .set = SET_ONE, HF_RANGE(HF_PAGE_OF_SLOT_0, 41, HF_ANY)),
 	SERVED("64-ranges", .set = SET_ONE, .cover = 1,
-	       RANGES(64, PAGE_OF_SLOT_0, 1, HF_PAGE_4K, ANY)),
+	       HF_RANGES(64, HF_PAGE_OF_SLOT_0, 1, HF_PAGE_4K, HF_ANY)),
 	SERVED("scope-tables", .set = SET_ONE, .cover = 1,
-	       RANGE(PAGE_OF_SLOT_0, 1, ANY, .scope = HF_SCOPE_TABLES)),
+	       HF_RANGE(HF_PAGE_OF_SLOT_0, 1, HF_ANY, .scope = HF_SCOPE_TABLES)),
 	SERVED("scope-globals", .set = SET_ONE, .cover = 1,
-	       RANGE(PAGE_OF_SLOT_0, 1, ANY, .scope = HF_SCOPE_GLOBALS)),
-	SERVED("2-mib", .set = SET_ONE, RANGES(1, ARENA_BASE, 1, HF_PAGE_2M, ANY)),
-	SERVED("1-gib", .set = SET_ONE, RANGES(1, ARENA_BASE, 1, HF_PAGE_1G, ANY)),
-	SERVED("whole-space", .set = SET_ONE, RANGE(0, HF_COUNT_ALL, ANY)),
+	       HF_RANGE(HF_PAGE_OF_SLOT_0, 1, HF_ANY, .scope = HF_SCOPE_GLOBALS)),
+	SERVED("2-mib", .set = SET_ONE, HF_RANGES(1, ARENA_BASE, 1, HF_PAGE_2M, HF_ANY)),
+	SERVED("1-gib", .set = SET_ONE, HF_RANGES(1, ARENA_BASE, 1, HF_PAGE_1G, HF_ANY)),
+	SERVED("whole-space", .set = SET_ONE, HF_RANGE(0, HF_COUNT_ALL, HF_ANY)),
 	SERVED("64-lists-two-banks", .set = SET_1_64, .cover = 1,
-	       RANGES(64, PAGE_OF_SLOT_0, 1, HF_PAGE_4K, ANY)),
-	ROW("flush.preserves-registers", preserves, .set = SET_ONE),
+	       HF_RANGES(64, HF_PAGE_OF_SLOT_0, 1, HF_PAGE_4K, HF_ANY)),
+	HF_ROW("flush.preserves-registers", preserves, .set = SET_ONE),
+	HF_ROW("flush.target-keeps-controls", target_keeps_controls, .set = SET_ONE),
+	HF_ROW("flush.two-initiators", two_initiators, .set = SET_ONE),
 	FENCE("one", .set = SET_ONE),
 	FENCE("nobody", .set = SET_NONE),
 	FENCE("all", .kind = HF_SET_ALL),
 	FENCE("all-but-self", .kind = HF_SET_ALL_BUT_SELF),
 	FENCE("two-banks", .set = SET_1_64),
-
-	REFUSED("call-beyond-all", HF_ENOSYS, .nr = UINT64_MAX),
-	REFUSED("call-100", HF_ENOSYS, .nr = 100),
-	REFUSED("call-high-half", HF_ENOSYS, .nr = 1ull << 32 | HF_CALL_FLUSH),
-	REFUSED("shorter-by-1", HF_ESIZE, .longer = -1),
-	REFUSED("longer-by-1", HF_ESIZE, .longer = 1),
-	REFUSED("header-cut", HF_ESIZE, .longer = -16),
-	ROW("refused.length-0", refuses, .result = HF_ESIZE, .longer = -32),
-	REFUSED("longer-than-limit", HF_ESIZE, .longer = HF_MAX_REQUEST_BYTES),
-	REFUSED("range-missing", HF_ESIZE, .claim = 1),
-	REFUSED("65-ranges", HF_ESIZE,
-		RANGES(HF_MAX_RANGES + 1, PAGE_OF_SLOT_0, 1, HF_PAGE_4K, ANY)),
-	REFUSED("beyond-ram", HF_EFAULT, .place = PLACE_BEYOND),
-	REFUSED("straddles-end", HF_EFAULT, .place = PLACE_STRADDLING, .split = 32),
-	REFUSED("wraps", HF_EFAULT, .place = PLACE_WRAPPING),
-	REFUSED("unknown-flag", HF_EFLAGS, .flags = 1u << 1),
-	REFUSED("unknown-high-flag", HF_EFLAGS, .flags = 1u << 31),
-	REFUSED("reserved-0", HF_EFLAGS, .reserved0 = 1),
-	REFUSED("reserved-1", HF_EFLAGS, .reserved1 = 1ull << 63),
-	REFUSED("scope-3", HF_EFLAGS, RANGE(PAGE_OF_SLOT_0, 1, ANY, .scope = 3)),
-	REFUSED("range-reserved", HF_EFLAGS,
-		RANGE(PAGE_OF_SLOT_0, 1, ANY, .reserved = { 0, 0, 0, 0, 0, 1 })),
-	ROW("refused.set-kind-3", refuses, .result = HF_ESET, .kind = 3),
-	REFUSED("all-with-bank", HF_ESET, .kind = HF_SET_ALL, .extra_banks = 1, .extra = 2),
-	REFUSED("all-but-self-with-bank", HF_ESET, .kind = HF_SET_ALL_BUT_SELF, .extra_banks = 1),
-	REFUSED("absent-vcpu", HF_ESET, .extra_banks = 1ull << 1, .extra = 1ull << 63),
-	REFUSED("absent-bank", HF_ESET, .extra_banks = 1ull << 63, .extra = 1),
-	REFUSED("page-size-13", HF_ERANGE, RANGES(1, PAGE_OF_SLOT_0, 1, 13, ANY)),
-	REFUSED("page-size-0", HF_ERANGE, RANGES(1, PAGE_OF_SLOT_0, 1, 0, ANY)),
-	REFUSED("count-0", HF_ERANGE, RANGE(PAGE_OF_SLOT_0, 0, ANY)),
-	REFUSED("start-misaligned", HF_ERANGE, RANGE(PAGE_OF_SLOT_0 + 8, 1, ANY)),
-	REFUSED("start-misaligned-2-mib", HF_ERANGE, RANGES(1, PAGE_OF_SLOT_0, 1, HF_PAGE_2M, ANY)),
-	REFUSED("start-not-canonical", HF_ERANGE, RANGE(1ull << 47, 1, ANY)),
-	REFUSED("crosses-hole", HF_ERANGE, RANGE(USER_END - PAGE_SIZE, 2, ANY)),
-	REFUSED("bytes-overflow", HF_ERANGE, RANGE(PAGE_OF_SLOT_0, 1ull << 52, ANY)),
-	REFUSED("end-wraps", HF_ERANGE, RANGE(0xfffffffffffff000, 2, ANY)),
-	REFUSED("all-with-start", HF_ERANGE, RANGE(PAGE_OF_SLOT_0, HF_COUNT_ALL, ANY)),
-	REFUSED("root-misaligned", HF_ERANGE, RANGE(PAGE_OF_SLOT_0, 1, .root = 0x1008)),
-	REFUSED("root-too-high", HF_ERANGE, RANGE(PAGE_OF_SLOT_0, 1, .root = 1ull << 52)),
-	REFUSED("fence-flags", HF_EFLAGS, .nr = HF_CALL_FENCE, .flags = HF_FLUSH_STRONG),
-	REFUSED("fence-ranges", HF_EFLAGS, .nr = HF_CALL_FENCE, SLOT_0),
-	REFUSED("fence-absent-vcpu", HF_ESET, .nr = HF_CALL_FENCE, .extra_banks = 1ull << 63,
-		.extra = 1),
-	ROW("refused.from-ring-3", from_user, .set = SET_ONE),
+	HF_ROW("fence.targets-leave-guest", fence_moves_targets, .nr = HF_CALL_FENCE,
+	       .set = SET_ONE),
+	HF_VALUE("reset.flush-of-vcpu-without-init", flush_of_waiting, HF_CALL_FLUSH),
+	HF_VALUE("reset.fence-of-vcpu-without-init", flush_of_waiting, HF_CALL_FENCE),
 };
 
 const struct check_table conform_hyperflush = {
 	.abi = "hyperflush",
-	.lacking = lacking,
+	.lacking = hf_lacking,
 	.check = checks,
 	.count = ARRAY_SIZE(checks),
 };

@@ -178,7 +178,7 @@ static void page_beyond_ram(struct conform *c, const void *row, struct finding *
 {
 	(void)row;
 	hv_enable(c);
-	msr_write_faults(HV_MSR_HYPERCALL, c->ram_end | 1, f);
+	msr_write_faults(HV_MSR_HYPERCALL, c->edge.beyond | 1, f);
 	if (rdmsr(HV_MSR_HYPERCALL) != (hypercall_page_hyperv() | 1))
 		finding_fail(f, "a refused write has changed the MSR");
 }

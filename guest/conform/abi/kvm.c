@@ -296,6 +296,8 @@ static const struct check absent[] = {
 	CHECK("hyperv.call", hyperv_call),
 	NO_MSR("hyperflush.page", HF_SIGNATURE, HF_MSR_HYPERCALL_PAGE),
 	NO_MSR("hyperflush.lazy-word", HF_SIGNATURE, HF_MSR_LAZY_WORD),
+	NO_MSR("hyperflush.state", HF_SIGNATURE, HF_MSR_STATE),
+	NO_MSR("hyperflush.ring", HF_SIGNATURE, HF_MSR_RING),
 	NO_MSR("xen.page", XEN_SIGNATURE, XEN_MSR),
 	CHECK("xen.call", xen_call),
 	NO_MSR("kvm.steal", KVM_PV_SIGNATURE, KVM_PV_MSR_STEAL_TIME),

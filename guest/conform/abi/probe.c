@@ -7,13 +7,19 @@
 #include "guest/mm/pgtable.h"
 #include "guest/sched/thread.h"
 
-enum order { ORDER_REFILL = 1, ORDER_LOOK, ORDER_END };
+enum order { ORDER_REFILL = 1, ORDER_LOOK, ORDER_RUN, ORDER_END };
+
+#define ORDER_BITS 3u
+#define TAG_SLOT   60u /* none of the slots that change */
 
 /* One a CPU. The order and the answer are handed over by their numbers. */
 struct probe {
-	_Alignas(CACHE_LINE) u64 ordered; /* number << 2 | enum order; written by CPU 0 */
+	_Alignas(CACHE_LINE) u64 ordered; /* number << ORDER_BITS | enum order; CPU 0 writes it */
 	_Alignas(CACHE_LINE) u64 done;	  /* the same word, when it is carried out */
 	u32 stale;			  /* slots, after ORDER_LOOK */
+	probe_job *fn;			  /* for ORDER_RUN, as the next two */
+	void *arg;
+	u64 result;
 	struct thread *thread;
 	struct probes *all;
 };
@@ -56,7 +62,7 @@ static void probe_main(void *arg)
 	for (;;) {
 		/* Acquire: pairs with the release in order(); the entries are stored. */
 		u64 ordered = __atomic_load_n(&me->ordered, __ATOMIC_ACQUIRE);
-		enum order o = (enum order)(ordered & 3);
+		enum order o = (enum order)(ordered & ((1u << ORDER_BITS) - 1));
 
 		if (ordered == me->done) {
 			cpu_poll(&polls);
@@ -66,6 +72,8 @@ static void probe_main(void *arg)
 			break;
 		if (o == ORDER_REFILL)
 			refill();
+		else if (o == ORDER_RUN)
+			me->result = me->fn(me->arg);
 		else
 			me->stale = stale_slots(me->all->generation);
 		__atomic_store_n(&me->done, ordered, __ATOMIC_RELEASE); /* pairs with await() */
@@ -74,12 +82,37 @@ static void probe_main(void *arg)
 	preempt_enable();
 }
 
+/* Each root's tag is a page with the number of its CPU. */
+static void tag_roots(struct arena *a)
+{
+	for (u32 cpu = 0; cpu < cpu_count(); cpu++) {
+		u64 *page = kzalloc(PAGE_SIZE);
+
+		*page = cpu;
+		pte_write(&a->cpu[cpu].leaf[TAG_SLOT],
+			  virt_to_phys(page) | PTE_PRESENT | PTE_WRITE | PTE_NX);
+	}
+}
+
+u64 probe_whose_root(void *unused)
+{
+	(void)unused;
+	tlb_flush_page(arena_va(TAG_SLOT));
+	return arena_read(TAG_SLOT);
+}
+
 struct probes *probes_create(void)
 {
 	struct probes *p = kzalloc(sizeof(*p));
 
 	p->arena = arena_create();
+	tag_roots(p->arena);
 	return p;
+}
+
+u32 probe_stale(const struct probes *p, u32 cpu)
+{
+	return p->probe[cpu].stale;
 }
 
 paddr_t probe_root(const struct probes *p, u32 cpu)
@@ -89,7 +122,7 @@ paddr_t probe_root(const struct probes *p, u32 cpu)
 
 static void order(struct probes *p, u32 cpu, enum order o)
 {
-	__atomic_store_n(&p->probe[cpu].ordered, p->orders << 2 | o, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->probe[cpu].ordered, p->orders << ORDER_BITS | o, __ATOMIC_RELEASE);
 }
 
 static void await(struct probes *p, u32 cpu)
@@ -110,6 +143,26 @@ static void order_all(struct probes *p, enum order o)
 	for_each_cpu (cpu, &p->cpus)
 		if (cpu)
 			await(p, cpu);
+}
+
+void probe_post(struct probes *p, u32 cpu, probe_job *fn, void *arg)
+{
+	p->probe[cpu].fn = fn;
+	p->probe[cpu].arg = arg;
+	p->orders++;
+	order(p, cpu, ORDER_RUN);
+}
+
+u64 probe_wait(struct probes *p, u32 cpu)
+{
+	await(p, cpu);
+	return p->probe[cpu].result;
+}
+
+u64 probe_run(struct probes *p, u32 cpu, probe_job *fn, void *arg)
+{
+	probe_post(p, cpu, fn, arg);
+	return probe_wait(p, cpu);
 }
 
 static void start(struct probes *p, u32 cpu)
@@ -174,7 +227,7 @@ u32 probes_look(struct probes *p, u32 cover, u32 *worst)
 	u32 stale = 0, count = 0;
 
 	if (p->armed_here) {
-		stale = stale_slots(p->generation);
+		stale = p->probe[0].stale = stale_slots(p->generation);
 		count = !!(stale & cover);
 		root_load(pt_kernel_root());
 		p->armed_here = false;

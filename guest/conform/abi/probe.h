@@ -40,12 +40,30 @@ void probes_arm(struct probes *p);
  * `cover`. */
 u32 probes_look(struct probes *p, u32 cover, u32 *worst);
 
+/*
+ * A probe, not CPU 0, carries out fn(arg): at once, or until somebody waits. It spins before and
+ * after, with preemption disabled, on whatever root the job leaves.
+ */
+typedef u64 probe_job(void *arg);
+void probe_post(struct probes *p, u32 cpu, probe_job *fn, void *arg);
+u64 probe_wait(struct probes *p, u32 cpu);
+u64 probe_run(struct probes *p, u32 cpu, probe_job *fn, void *arg);
+
 static inline u64 probe_va(u32 i)
 {
 	static const u32 slot[PROBE_SLOTS] = { PROBE_SLOT_0, PROBE_SLOT_1, PROBE_SLOT_2 };
 
 	return arena_va(slot[i]);
 }
+
+/* What probes_look() has found on that CPU. */
+u32 probe_stale(const struct probes *p, u32 cpu);
+
+/*
+ * A job: the CPU whose root is loaded here, by a page that is another one in each. Not by reading
+ * CR3: under shadow paging the test bench's emulator answers with the hypervisor's own.
+ */
+u64 probe_whose_root(void *unused);
 
 /* The root on which that CPU reads. */
 paddr_t probe_root(const struct probes *p, u32 cpu);

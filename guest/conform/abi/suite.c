@@ -4,8 +4,9 @@
  * a name, ABI.GROUP.WHAT, and one result.
  *
  * Command line: abi=LIST of the tables' names (all without it), only=LIST of names or of their
- * beginnings up to a point, list: print the names; npt=0|1, deviation: as for suite flush; loose:
- * KVM was not told to keep to CPUID; qemu: it is QEMU that plays Xen.
+ * beginnings up to a point, list: print the names, control=no-call|flush: checks that must fail
+ * (check.h); npt=0|1, deviation: as for suite flush; loose: KVM was not told to keep to CPUID;
+ * qemu: it is QEMU that plays Xen.
  */
 #include "guest/conform/abi/check.h"
 #include "guest/cpu/msr.h"
@@ -23,8 +24,19 @@
 #define NAME_MAX 64
 
 static const struct check_table *const tables[] = {
-	&conform_hyperv, &conform_hyperv_refused, &conform_hyperflush, &conform_xen,
-	&conform_kvm,	 &conform_absent,
+	&conform_hyperv,
+	&conform_hyperv_refused,
+	&conform_hyperflush_discovery,
+	&conform_hyperflush_state,
+	&conform_hyperflush,
+	&conform_hyperflush_refused,
+	&conform_hyperflush_detach,
+	&conform_hyperflush_detach_race,
+	&conform_hyperflush_ring,
+	&conform_hyperflush_ring_rows,
+	&conform_xen,
+	&conform_kvm,
+	&conform_absent,
 };
 
 #define FINDING(fn, kind)                                     \
@@ -121,8 +133,7 @@ static struct conform *prepare(void)
 	c->probes = probes_create();
 	c->request = kzalloc(2 * PAGE_SIZE);
 	c->output = kzalloc(PAGE_SIZE);
-	c->ram_end = page_array.count << PAGE_SHIFT;
-	c->tail_is_free = !page_refs(c->ram_end - PAGE_SIZE);
+	c->edge = page_edge();
 	return c;
 }
 

@@ -92,10 +92,13 @@ static void wait_begins(struct watch *w, unsigned vcpu)
 
 	w->wait.start = now_ns();
 	w->wait.cpu = w->set->cpu_time(w->set->service->ctx, vcpu);
-	/* Of several that wait at a time the first; for the others a time before their start is
-	 * none. */
-	if (!atomic_fetch_add(&target->waiters, 1))
+	/*
+	 * Before it counts, or an answer would be forgotten. Of several that wait for one target
+	 * the first is told; for the others a time before their start is none.
+	 */
+	if (!atomic_load(&target->waiters))
 		atomic_store(&target->left, 0);
+	atomic_fetch_add(&target->waiters, 1); /* pairs with say_left() */
 }
 
 static void wait_ends(struct watch *w, unsigned vcpu)

@@ -3,7 +3,6 @@
 #include "guest/cpu/percpu.h"
 #include "guest/cpu/trap.h"
 #include "guest/flush/backend.h"
-#include "guest/flush/flush.h"
 #include "guest/lib/cmdline.h"
 #include "guest/lib/print.h"
 #include "guest/lib/string.h"

@@ -156,13 +156,28 @@ static int set_xen(struct machine *m)
 	return machine_ioctl(m, m->vm_fd, KVM_XEN_HVM_CONFIG, &config);
 }
 
+/*
+ * KVM gives up at a pending signal (mmu_notifier_register()), and what io_uring has left to do for
+ * the machine before, in this thread, counts as one. It is done on the way back: the next try finds
+ * none.
+ */
+static int create_vm_fd(struct machine *m)
+{
+	int r;
+
+	do
+		r = kvm_ioctl(m->kvm.fd, KVM_CREATE_VM, NULL);
+	while (r == -EINTR);
+	return r < 0 ? machine_failed(m, "KVM_CREATE_VM", r) : r;
+}
+
 static int create_vm(struct machine *m)
 {
 	struct kvm_enable_cap x2apic = { .cap = KVM_CAP_X2APIC_API,
 					 .args = { KVM_X2APIC_API_USE_32BIT_IDS |
 						   KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK } };
 	uint64_t identity_map = IDENTITY_MAP_GPA;
-	int r = machine_ioctl(m, m->kvm.fd, KVM_CREATE_VM, NULL);
+	int r = create_vm_fd(m);
 
 	if (r < 0)
 		return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/mm/vmap.h"
 
+#include "guest/cpu/tlb.h"
 #include "guest/flush/flush.h"
 #include "guest/lib/print.h"
 #include "guest/mm/flush_clock.h"
@@ -114,11 +115,17 @@ static enum vmap_room reserve(u32 count, u32 *first)
 void *vmap(const paddr_t *pages, u32 count)
 {
 	enum vmap_room room;
+	bool here = false;
 	u32 first;
 
 	ASSERT(count);
-	while ((room = reserve(count, &first)) == ROOM_AFTER_FLUSH)
-		vmap_flush();
+	while ((room = reserve(count, &first)) == ROOM_AFTER_FLUSH) {
+		if (here)
+			vmap_flush();
+		else
+			tlb_flush_user(); /* the others may have been flushed, and seen by look() */
+		here = true;
+	}
 	if (room == ROOM_NONE)
 		return NULL;
 	for (u32 i = 0; i < count; i++)

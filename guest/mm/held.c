@@ -7,6 +7,10 @@
 #include "guest/lib/string.h"
 #include "guest/mm/page.h"
 
+/* Posts that are put to the host together, if it sleeps; else, and in a wait, it takes what it
+ * finds. */
+#define SUBMIT_EVERY (HELD_BATCHES / 2)
+
 struct batch {
 	const struct mm *mm; /* to compare with; it may be gone */
 	u64 start, end;
@@ -103,7 +107,7 @@ bool held_post(const struct mm *mm, u64 start, u64 end, const struct flush_reque
 		count(pages);
 	}
 	mutex_unlock(&held.lock);
-	if (room)
+	if (room && (next + 1) % SUBMIT_EVERY == 0)
 		ring_submit();
 	return room;
 }

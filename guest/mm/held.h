@@ -9,7 +9,8 @@
  *     before each VMA that is new. So no VMA ever overlaps a range that is held, and faults,
  *     mprotect, fork, collapse need not know of it.
  *
- * Meanwhile threads on other CPUs may go on to use the old pages, to nobody's harm. That is
+ * The host is not woken for each post, for it serves several at the price of one. Meanwhile threads
+ * on other CPUs may go on to use the old pages, to nobody's harm. That is
  * why only munmap does so: whoever uses what is unmapped is wrong anyway, but after
  * MADV_DONTNEED a read must find zeroes, and a write must last.
  *

@@ -37,6 +37,8 @@ void ring_open(void)
 		ring_init_cpu(DOORBELL);
 	}
 	sim.self = 0;
+	if (sim_choose(4))
+		sim_outl(DOORBELL, 0); /* the host is about to look, sooner or later */
 }
 
 static void put(u32 *p, u32 value)
@@ -187,6 +189,7 @@ void ring_act(struct sim_cpu *c)
 
 void ring_finish(void)
 {
+	host.awake = host.ring[0]; /* what was posted without a doorbell, too */
 	while (host.awake) {
 		for (unsigned cpu = 0; cpu < sim.cpus; cpu++)
 			if (ring_due(cpu))

@@ -132,6 +132,8 @@ static void check_stopped(u64 before)
 
 void stress_lazy(const struct stress *s)
 {
+	char why[128];
+	bool now;
 	u64 before;
 
 	(void)s;
@@ -140,6 +142,7 @@ void stress_lazy(const struct stress *s)
 		return;
 	}
 	ktap_begin("lazy CPUs that do not run");
+	asleep(&now, why); /* takes the harness's page, for good */
 	before = stress_census();
 	check_idle(before);
 	crew_start();

@@ -259,54 +259,6 @@ static void two_initiators(struct conform *c, const void *row, struct finding *f
 		   (unsigned long long)refused);
 }
 
-#define FENCES 64u
-
-/* KVM's exits during that many calls; false: nobody counts them. */
-static bool exits_of(const struct raw_call *call, u64 *exits)
-{
-	struct harness_stats before, after;
-
-	if (harness_stats(&before))
-		return false;
-	for (u32 i = 0; i < FENCES; i++) {
-		struct raw_call now = *call;
-
-		raw_call(&now);
-	}
-	if (harness_stats(&after))
-		return false;
-	*exits = after.exits - before.exits;
-	return true;
-}
-
-/* M-FENCE-1: a target that spins leaves guest mode for each. Calls that are refused are the
- * control. */
-static void fence_moves_targets(struct conform *c, const void *row, struct finding *f)
-{
-	struct harness_place place;
-	struct attempt a;
-	u64 fences, refused;
-	char why[128];
-
-	if (!hf_attempt(c, row, &a, f))
-		return;
-	probes_use(c->probes, &a.probes);
-	/* On one CPU with the caller the target would be out of the guest at every call. */
-	if (!harness_present() || harness_place(HARNESS_OWN_CPU, 2, &place, why)) {
-		finding_skip(f, "no harness that gives caller and target a CPU each");
-		return;
-	}
-	bool counted = exits_of(&a.call, &fences);
-
-	a.call.rax = UINT64_MAX;
-	if (!counted || !exits_of(&a.call, &refused))
-		finding_skip(f, "no harness that counts exits");
-	else
-		finding_is(f, fences >= refused + FENCES / 2,
-			   "%u fences: %llu exits, as many calls without effect: %llu", FENCES,
-			   (unsigned long long)fences, (unsigned long long)refused);
-}
-
 /* M-RESET-1: the vCPU behind the last one that runs, if there is one. */
 static bool names_waiting(struct conform *c, struct hf_small *small, struct finding *f)
 {
@@ -380,8 +332,6 @@ static const struct check checks[] = {
 	FENCE("all", .kind = HF_SET_ALL),
 	FENCE("all-but-self", .kind = HF_SET_ALL_BUT_SELF),
 	FENCE("two-banks", .set = SET_1_64),
-	HF_ROW("fence.targets-leave-guest", fence_moves_targets, .nr = HF_CALL_FENCE,
-	       .set = SET_ONE),
 	HF_VALUE("reset.flush-of-vcpu-without-init", flush_of_waiting, HF_CALL_FLUSH),
 	HF_VALUE("reset.fence-of-vcpu-without-init", flush_of_waiting, HF_CALL_FENCE),
 };

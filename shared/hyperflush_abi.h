@@ -179,8 +179,7 @@ struct hf_detach {
 struct hf_vcpu_state {
 	uint32_t in_run; /* 0: the vCPU executes no guest instruction */
 	uint32_t reserved0;
-	uint64_t flushes; /* of this vCPU by the host, from any value on; never goes back, and wraps
-			   */
+	uint64_t flushes; /* of this vCPU, by the host; from any value on, and wraps */
 	uint64_t reserved[6];
 };
 

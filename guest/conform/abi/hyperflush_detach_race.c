@@ -103,7 +103,7 @@ static void each_other(struct conform *c, const void *row, struct finding *f)
 		finding_fail(f, "%llu and %llu moved, %llu and %llu found it, %llu refused",
 			     (unsigned long long)side[0].moved, (unsigned long long)side[1].moved,
 			     (unsigned long long)side[1].found, (unsigned long long)side[0].found,
-			     (unsigned long long)(side[0].refused + side[1].refused));
+			     (unsigned long long)side[0].refused + side[1].refused);
 	else
 		finding_is(f, side[0].slow + side[1].slow <= ROUNDS / 4,
 			   "%u calls each: %llu and %llu moved, %llu took their whole time", ROUNDS,

@@ -146,8 +146,13 @@ static void old_is_left(struct conform *c, const void *row, struct finding *f)
 	const u64 *replaced = row;
 	const char *why;
 
-	if (!begin(c, 0, f) || (why = post_one(&rings.own)))
+	if (!begin(c, 0, f))
 		return;
+	why = post_one(&rings.own);
+	if (why) {
+		finding_fail(f, "%s", why);
+		return;
+	}
 	if (*replaced)
 		poster_register(&rings.other, 0);
 	else
@@ -296,7 +301,7 @@ static void doorbells_for_nothing(struct conform *c, const void *row, struct fin
 /* M-RING-9: the ring is stopped until it is registered again; another one is served meanwhile. */
 static void overfull(struct conform *c, const void *row, struct finding *f)
 {
-	struct hf_ring *ring = rings.own.ring;
+	struct hf_ring *ring;
 	u64 since = 0;
 	u32 untold = 0;
 

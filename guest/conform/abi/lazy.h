@@ -20,7 +20,7 @@ struct laziness {
 	paddr_t root; /* in CR3 */
 	u64 word;     /* LAZY_NO_WORD: there is none */
 };
-u64 lazy_set(void *laziness);
+u64 lazy_set(void *arg);
 
 /* A request with one bank, empty. */
 struct detach_1 {

@@ -109,7 +109,7 @@ static void build_memory(unsigned targets, uint64_t rounds)
 	if (vendor == 0x68747541 || vendor == 0x6f677948) /* Auth, Hygo: VMMCALL */
 		ram[CODE_PA + (size_t)(code_call - code_initiator) + 2] = 0xd9;
 	for (unsigned v = 0; v <= targets; v++) {
-		uint64_t *table = (void *)(ram + TABLES_PA + 4 * 0x1000 * v);
+		uint64_t *table = (void *)(ram + TABLES_PA + 4ul * 0x1000 * v);
 
 		for (unsigned level = 0; level < 3; level++, table += 512)
 			table[0] =

@@ -75,6 +75,7 @@ static const char *one_round(struct conform *c, const struct attempt *a, u64 *wo
 	probe_wait(c->probes, 2);
 	probes_look(c->probes, PROBE_ALL, NULL);
 	count(r, call.rax, probe_stale(c->probes, 1));
+	/* cppcheck-suppress returnDanglingLifetime ; it does not point to `call` */
 	return why;
 }
 

@@ -101,6 +101,16 @@ static void wait_begins(struct watch *w, unsigned vcpu)
 	atomic_fetch_add(&target->waiters, 1); /* pairs with say_left() */
 }
 
+/*
+ * None if it has shrunk: two clocks do not agree to the nanosecond, a target that was told to
+ * answer somebody else may have taken its CPU time before this wait, and a thread that has ended
+ * has none.
+ */
+static uint64_t grown(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 static void wait_ends(struct watch *w, unsigned vcpu)
 {
 	struct watch *target = &w->set->watches[vcpu];
@@ -113,8 +123,8 @@ static void wait_ends(struct watch *w, unsigned vcpu)
 		left = end; /* it has not, or somebody else has been told */
 	atomic_fetch_sub(&target->waiters, 1);
 
-	uint64_t length = left - w->wait.start, ran = cpu - w->wait.cpu;
-	uint64_t off = length > ran ? length - ran : 0;
+	uint64_t length = left - w->wait.start, ran = grown(w->wait.cpu, cpu);
+	uint64_t off = grown(ran, length);
 
 	add(&w->counters.waits, 1);
 	add(&w->counters.wait_ns, end - w->wait.start);

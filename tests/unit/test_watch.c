@@ -237,6 +237,37 @@ static void left_before_the_wait(void **state)
 	assert_int_equal(atomic_load(&watches[2].waiters), 1);
 }
 
+/* The answer to others comes in this wait, but its CPU time was taken before. */
+static void left_as_the_wait_began(void **state)
+{
+	(void)state;
+	cpu[2] = 1000;
+	atomic_store(&watches[2].waiters, 1);
+	watches[SELF].service.ops->waits(&watches[SELF], 2, true);
+	atomic_store(&watches[2].left_cpu, 999);
+	atomic_store(&watches[2].left, watches[SELF].wait.start);
+	watches[SELF].service.ops->waits(&watches[SELF], 2, false);
+	struct trace_event wait = next(SELF, TRACE_WAIT);
+
+	assert_int_equal(wait.a, 0);
+	assert_int_equal(wait.b, 0);
+	assert_int_equal(wait.flow, wait.end - wait.start);
+}
+
+/* The machine has stopped, and the target's thread has ended meanwhile: its clock is gone. */
+static void target_has_ended(void **state)
+{
+	(void)state;
+	cpu[2] = 1000;
+	watches[SELF].service.ops->waits(&watches[SELF], 2, true);
+	cpu[2] = 0;
+	watches[SELF].service.ops->waits(&watches[SELF], 2, false);
+	struct trace_event wait = next(SELF, TRACE_WAIT);
+
+	assert_int_equal(wait.a, 0);
+	assert_int_equal(wait.b, wait.end - wait.start);
+}
+
 static void waits_for_nobody_outside(void **state)
 {
 	(void)state;
@@ -368,6 +399,8 @@ int main(void)
 		TEST(waits_for_one_that_runs),
 		TEST(initiator_is_late),
 		TEST(left_before_the_wait),
+		TEST(left_as_the_wait_began),
+		TEST(target_has_ended),
 		TEST(waits_for_nobody_outside),
 		TEST(hurries_in_time),
 		TEST(arrows),

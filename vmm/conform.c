@@ -73,10 +73,12 @@ static int bad_usage(const char *what, const char *value)
 
 static bool want_abis(struct conform *c, char *list)
 {
-	char *save = NULL;
+	char *save = NULL, *word = strtok_r(list, ",", &save);
 
+	if (!word)
+		return false;
 	memset(c->wanted, 0, sizeof(c->wanted));
-	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+	for (; word; word = strtok_r(NULL, ",", &save)) {
 		bool all = !strcmp(word, "all"), known = all;
 
 		for (size_t i = 0; i < ABIS; i++) {
@@ -114,7 +116,7 @@ static int parse(struct conform *c, int argc, char **argv)
 				return bad_usage("bad list of ABIs", "");
 			break;
 		case 'o':
-			if (strlen(optarg) >= FILTER_BYTES || strpbrk(optarg, " \t\n"))
+			if (!*optarg || strlen(optarg) >= FILTER_BYTES || strpbrk(optarg, " \t\n"))
 				return bad_usage("bad list of checks", "");
 			c->only = optarg;
 			break;
@@ -140,7 +142,8 @@ static int parse(struct conform *c, int argc, char **argv)
 			fputs(usage, stdout);
 			return RUN_PASSED;
 		default:
-			return bad_usage("bad option ", argv[optind - 1]);
+			return bad_usage(opt == ':' ? "no value for " : "bad option ",
+					 argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)

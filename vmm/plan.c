@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "plan.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +10,7 @@
 
 #include "backend.h"
 #include "machine.h"
+#include "options.h"
 
 struct plan_suite {
 	const char *name;
@@ -56,25 +56,14 @@ static const char usage[] =
 	"  --out DIR         where SUITE.json and SUITE.gp go; default .\n"
 	"Exit status as for `hyperflush run`.\n";
 
-static bool parse_unsigned(const char *text, unsigned max, unsigned *value)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (errno || end == text || *end || *text == '-' || !v || v > max)
-		return false;
-	*value = (unsigned)v;
-	return true;
-}
-
-/* Calls `add` for each comma-separated word. False at the first that it refuses. */
+/* Calls `add` for each comma-separated word. False at the first that it refuses, or without any. */
 static bool parse_list(struct plan *plan, char *list, bool (*add)(struct plan *, const char *))
 {
-	char *save = NULL;
+	char *save = NULL, *word = strtok_r(list, ",", &save);
 
-	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save))
+	if (!word)
+		return false;
+	for (; word; word = strtok_r(NULL, ",", &save))
 		if (!add(plan, word))
 			return false;
 	return true;
@@ -93,7 +82,7 @@ static bool add_backend(struct plan *plan, const char *word)
 static bool add_targets(struct plan *plan, const char *word)
 {
 	return plan->target_count < PLAN_MAX_TARGET_COUNTS &&
-	       parse_unsigned(word, MACHINE_MAX_VCPUS - 1, &plan->targets[plan->target_count++]);
+	       options_number(word, 1, MACHINE_MAX_VCPUS - 1, &plan->targets[plan->target_count++]);
 }
 
 static int bad_usage(const char *what, const char *value)
@@ -189,7 +178,7 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 				return bad_usage("bad list of targets", "");
 			break;
 		case 'n':
-			if (!parse_unsigned(optarg, HARNESS_MAX_SAMPLES, &plan->samples))
+			if (!options_number(optarg, 1, HARNESS_MAX_SAMPLES, &plan->samples))
 				return bad_usage("bad number of samples ", optarg);
 			break;
 		case 'q':
@@ -202,7 +191,8 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 			fputs(usage, stdout);
 			return RUN_PASSED;
 		default:
-			return bad_usage("bad option ", argv[optind - 1]);
+			return bad_usage(c == ':' ? "no value for " : "bad option ",
+					 argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)

@@ -94,6 +94,8 @@ static void mistakes(void **state)
 		"--suite nobody k",
 		"--backends nobody k",
 		"--backends auto k",
+		"--backends , k",
+		"--targets , k",
 		"--targets 0 k",
 		"--targets 512 k",
 		"--targets -1 k",

@@ -63,6 +63,8 @@ launch() {
 	expect "unknown backend is 2" 2 nobody run --flush nobody "$KERNEL"
 	expect "no vCPUs is 2" 2 cpus run --cpus 0 "$KERNEL"
 	expect "too many vCPUs is 2" 2 cpus run --cpus 100000 "$KERNEL"
+	expect "a list of no interface is 2" 2 'list of ABIs' conform --abi , "$KERNEL"
+	expect "a list of no check is 2" 2 'list of checks' conform --only '' "$KERNEL"
 	expect "missing kernel is 2" 2 'No such file' run /no/such/kernel
 	expect "malformed kernel is 2" 2 'not an ELF' run "$0"
 	expect "a directory as kernel is 2" 2 'not a regular file' run /

@@ -21,12 +21,6 @@
 
 static void print_watched(const struct observer_result *r)
 {
-	static const char *const kinds[WATCH_KINDS] = {
-#define KIND_NAME(id, name) [WATCH_##id] = (name),
-		WATCH_KIND_LIST(KIND_NAME)
-#undef KIND_NAME
-	};
-
 #define PRINT_WATCHED(name, what) \
 	fprintf(stderr, "watch %-16s %llu\n", #name, (unsigned long long)r->totals.name);
 	WATCH_COUNTERS(PRINT_WATCHED)
@@ -37,7 +31,7 @@ static void print_watched(const struct observer_result *r)
 		if (v->count)
 			fprintf(stderr,
 				"ns %-19s count %llu mean %llu p50 %llu p99 %llu max %llu\n",
-				kinds[k], (unsigned long long)v->count,
+				watch_kind_name((enum watch_kind)k), (unsigned long long)v->count,
 				(unsigned long long)(v->sum / v->count),
 				(unsigned long long)histogram_quantile(v, 500),
 				(unsigned long long)histogram_quantile(v, 990),

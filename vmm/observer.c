@@ -198,8 +198,8 @@ void observer_collect(struct machine *m, struct observer_result *result)
 {
 	struct observer *o = &m->observer;
 
-	*result = (struct observer_result){ .watched = o->set.watches, .traced = o->tracer.tracks };
-	for (unsigned i = 0; result->watched && i <= m->vcpu_count; i++) {
+	*result = (struct observer_result){ 0 };
+	for (unsigned i = 0; o->set.watches && i <= m->vcpu_count; i++) {
 		const struct watch *w = &o->set.watches[i];
 
 		for (unsigned k = 0; k < WATCH_KINDS; k++)
@@ -208,7 +208,7 @@ void observer_collect(struct machine *m, struct observer_result *result)
 		WATCH_COUNTERS(COLLECT)
 #undef COLLECT
 	}
-	if (result->traced && !o->sinks[TRACE_SINK].error) {
+	if (o->tracer.tracks && !o->sinks[TRACE_SINK].error) {
 		result->lost = tracer_lost(&o->tracer);
 		result->limited = o->tracer.limited;
 		result->switches = strcmp(o->tracer.switches, "yes") ? o->tracer.switches : NULL;

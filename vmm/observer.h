@@ -46,7 +46,6 @@ struct observer {
 
 /* Part of machine_result. */
 struct observer_result {
-	bool watched, traced;
 	struct histogram_view latency[WATCH_KINDS]; /* ns, all threads together */
 	struct watch_totals {
 #define WATCH_TOTAL_FIELD(name, what) uint64_t name;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exit.h"
 #include "machine.h"
 
 /* jansson takes over the value; a failure for want of memory leaves the key out. */
@@ -39,11 +40,6 @@ static json_t *latency_json(const struct histogram_view *view)
 /* Kinds of which there were none are left out. */
 static json_t *latencies_json(const struct watch *w)
 {
-	static const char *const names[WATCH_KINDS] = {
-#define KIND_NAME(id, name) [WATCH_##id] = (name),
-		WATCH_KIND_LIST(KIND_NAME)
-#undef KIND_NAME
-	};
 	json_t *o = json_object();
 
 	for (unsigned k = 0; k < WATCH_KINDS; k++) {
@@ -51,7 +47,7 @@ static json_t *latencies_json(const struct watch *w)
 
 		histogram_read(&w->latency[k], &view);
 		if (view.count)
-			put(o, names[k], latency_json(&view));
+			put(o, watch_kind_name((enum watch_kind)k), latency_json(&view));
 	}
 	return o;
 }
@@ -67,6 +63,20 @@ static json_t *watch_json(const struct watch *w)
 	return o;
 }
 
+/* By the reason, those that occurred. */
+static json_t *exits_json(const struct vcpu *v)
+{
+	json_t *o = json_object();
+
+	for (unsigned e = 0; e < VCPU_EXIT_REASONS; e++) {
+		uint64_t n = counter_read(&v->exits[e]);
+
+		if (n)
+			put_u64(o, exit_name(e), n);
+	}
+	return o;
+}
+
 static json_t *vcpu_json(const struct vcpu *v)
 {
 	json_t *o = watch_json(v->watch);
@@ -77,6 +87,7 @@ static json_t *vcpu_json(const struct vcpu *v)
 #define PUT(name, what) put_u64(o, #name, counter_read(&v->counters.name));
 	VCPU_COUNTERS(PUT)
 #undef PUT
+	put(o, "exits", exits_json(v));
 	return o;
 }
 

@@ -13,7 +13,7 @@
 
 #define NS_PER_US 1000u
 
-/* A line, in pieces. What does not fit is cut, and tests/unit/test_trace_json.c would find it. */
+/* A line, in pieces. What does not fit is cut, and tests/unit/test_tracer.c would find it. */
 struct line {
 	char *to;
 	size_t len;
@@ -77,14 +77,9 @@ static void print_run(struct line *l, const struct trace_event *e)
 
 static void print_call(struct line *l, unsigned track, const struct trace_event *e)
 {
-	static const char *const names[WATCH_KINDS] = {
-#define KIND_NAME(id, name) [WATCH_##id] = (name),
-		WATCH_KIND_LIST(KIND_NAME)
-#undef KIND_NAME
-	};
 	unsigned kicks = (unsigned)(e->b >> 32), targets = (unsigned)e->b;
 
-	print(l, "\"name\":\"%s\",\"args\":{", names[e->peer % WATCH_KINDS]);
+	print(l, "\"name\":\"%s\",\"args\":{", watch_kind_name((enum watch_kind)e->peer));
 	if (e->peer == WATCH_RING)
 		print(l, "\"entries\":%" PRIu64 ",", e->a);
 	else

@@ -6,6 +6,17 @@
 
 #define ARROW_OWNER_SHIFT 40 /* an arrow's number: who has begun it, and its own count */
 
+const char *watch_kind_name(enum watch_kind kind)
+{
+	static const char *const names[WATCH_KINDS] = {
+#define KIND_NAME(id, name) [WATCH_##id] = (name),
+		WATCH_KIND_LIST(KIND_NAME)
+#undef KIND_NAME
+	};
+
+	return names[kind];
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;

@@ -96,6 +96,9 @@ struct watch_set {
 	struct watch *watches;
 };
 
+/* As in the list. */
+const char *watch_kind_name(enum watch_kind kind);
+
 /* Fills in watch `self` of the set; the rest of *w is zero. `ring` may be NULL. */
 void watch_init(struct watch_set *set, unsigned self, struct trace_ring *ring);
 

@@ -11,12 +11,10 @@
 
 static struct watch *watches;
 
-/* Of a trace; there is none here. */
 const char *exit_name(unsigned reason);
 const char *exit_name(unsigned reason)
 {
-	(void)reason;
-	return NULL;
+	return reason == KVM_EXIT_IO ? "io" : reason == KVM_EXIT_MMIO ? "mmio" : NULL;
 }
 
 static int setup(void **state)
@@ -71,6 +69,7 @@ static void counters(void **state)
 	atomic_store(&self->flush->kicks, 7);
 	atomic_store(&self->flush->flushes, 6);
 	atomic_store(&self->counters.hypercalls, 5);
+	atomic_store(&self->exits[KVM_EXIT_IO], 8);
 	atomic_store(&watches[VCPUS].counters.kicks, 4);
 	atomic_store(&machine.rings.set.counters.ring_entries, 3);
 
@@ -85,8 +84,10 @@ static void counters(void **state)
 		assert_int_equal(number(v, "kicked"), i == SELF ? 7 : 0);
 		assert_int_equal(number(v, "flushes"), i == SELF ? 6 : 0);
 		assert_int_equal(number(v, "hypercalls"), i == SELF ? 5 : 0);
+		assert_int_equal(json_object_size(json_object_get(v, "exits")), i == SELF);
 		assert_int_equal(json_object_size(json_object_get(v, "latency")), 0);
 	}
+	assert_int_equal(number(json_object_get(json_array_get(vcpus, SELF), "exits"), "io"), 8);
 	assert_int_equal(number(json_object_get(o, "rings"), "kicks"), 4);
 	assert_int_equal(number(json_object_get(o, "rings"), "ring_entries"), 3);
 	assert_int_equal(number(json_object_get(o, "kvm"), "exits"), 0);

@@ -6,7 +6,7 @@
  *   base+0  EAX highest leaf, EBX:ECX:EDX signature
  *   base+1  EAX version, EBX features, ECX index of the hypercall-page MSR
  *   base+2  EAX most vCPUs a set can name, EBX most ranges in a request,
- *           ECX largest request in bytes
+ *           ECX largest request in bytes, EDX port of the rings' doorbell
  *
  * Registers: RAX call number, RDI gpa of the request, RSI its length in bytes.
  * Result in RAX: 0 or a negative HF_E*.

@@ -53,30 +53,30 @@ static void read_once(struct conform *c, const void *row, struct finding *f)
 }
 
 #define REFUSED(name, e, ...) \
-	HF_ROW("refused." name, hf_refuses, .set = SET_ONE, .result = e, __VA_ARGS__),
+	HF_ROW("refused." name, hf_refuses, .set = SET_ONE, .result = e, __VA_ARGS__)
+#define REFUSED_ROW(...) REFUSED(__VA_ARGS__),
 
 static const struct check checks[] = {
-	REFUSED("call-beyond-all", HF_ENOSYS, .nr = UINT64_MAX)
-		REFUSED("call-100", HF_ENOSYS, .nr = 100) REFUSED("call-high-half", HF_ENOSYS,
-								  .nr = 1ull << 32 | HF_CALL_FLUSH)
-			HF_ROW("refused.length-0", hf_refuses, .result = HF_ESIZE, .longer = -32),
-	REFUSED("longer-than-limit", HF_ESIZE, .longer = HF_MAX_REQUEST_BYTES) REFUSED(
-		"65-ranges", HF_ESIZE,
-		HF_RANGES(HF_MAX_RANGES + 1, HF_PAGE_OF_SLOT_0, 1, HF_PAGE_4K,
-			  HF_ANY)) REFUSED("beyond-ram", HF_EFAULT, .place = PLACE_BEYOND)
-		REFUSED("straddles-end", HF_EFAULT, .place = PLACE_STRADDLING, .split = 16) REFUSED(
-			"banks-straddle-end", HF_EFAULT, .place = PLACE_STRADDLING,
-			.split = 32) REFUSED("ranges-straddle-end", HF_EFAULT,
-					     .place = PLACE_STRADDLING, .split = 48, HF_SLOT_0)
-			REFUSED("wraps", HF_EFAULT, .place = PLACE_WRAPPING) HF_BAD_REQUESTS(
-				REFUSED) REFUSED("fence-flags", HF_EFLAGS, .nr = HF_CALL_FENCE,
-						 .flags = HF_FLUSH_STRONG)
-				REFUSED("fence-ranges", HF_EFLAGS, .nr = HF_CALL_FENCE, HF_SLOT_0)
-					REFUSED("fence-absent-vcpu", HF_ESET, .nr = HF_CALL_FENCE,
-						.extra_banks = 1ull << 63, .extra = 1)
-						HF_ROW("refused.from-ring-3", from_user,
-						       .set = SET_ONE),
+	REFUSED("call-beyond-all", HF_ENOSYS, .nr = UINT64_MAX),
+	REFUSED("call-100", HF_ENOSYS, .nr = 100),
+	REFUSED("call-high-half", HF_ENOSYS, .nr = 1ull << 32 | HF_CALL_FLUSH),
+	HF_ROW("refused.length-0", hf_refuses, .result = HF_ESIZE, .longer = -32),
+	REFUSED("longer-than-limit", HF_ESIZE, .longer = HF_MAX_REQUEST_BYTES),
+	REFUSED("65-ranges", HF_ESIZE,
+		HF_RANGES(HF_MAX_RANGES + 1, HF_PAGE_OF_SLOT_0, 1, HF_PAGE_4K, HF_ANY)),
+	REFUSED("beyond-ram", HF_EFAULT, .place = PLACE_BEYOND),
+	REFUSED("straddles-end", HF_EFAULT, .place = PLACE_STRADDLING, .split = 16),
+	REFUSED("banks-straddle-end", HF_EFAULT, .place = PLACE_STRADDLING, .split = 32),
+	REFUSED("ranges-straddle-end", HF_EFAULT, .place = PLACE_STRADDLING, .split = 48,
+		HF_SLOT_0),
+	REFUSED("wraps", HF_EFAULT, .place = PLACE_WRAPPING),
+	REFUSED("fence-flags", HF_EFLAGS, .nr = HF_CALL_FENCE, .flags = HF_FLUSH_STRONG),
+	REFUSED("fence-ranges", HF_EFLAGS, .nr = HF_CALL_FENCE, HF_SLOT_0),
+	REFUSED("fence-absent-vcpu", HF_ESET, .nr = HF_CALL_FENCE, .extra_banks = 1ull << 63,
+		.extra = 1),
+	HF_ROW("refused.from-ring-3", from_user, .set = SET_ONE),
 	HF_ROW("request.read-once", read_once, .set = SET_ONE),
+	HF_BAD_REQUESTS(REFUSED_ROW)
 };
 
 const struct check_table conform_hyperflush_refused = {

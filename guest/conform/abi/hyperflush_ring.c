@@ -126,6 +126,7 @@ static void begins_at_tail(struct conform *c, const void *row, struct finding *f
 	ring->error = HF_ERING;
 	if (!poster_register(&rings.other, SOME_TAIL)) {
 		finding_fail(f, "a page that was used cannot be registered");
+		end(c);
 		return;
 	}
 	bool fresh = ring->completed == SOME_TAIL && !ring->error && ring->need_doorbell;
@@ -151,6 +152,7 @@ static void old_is_left(struct conform *c, const void *row, struct finding *f)
 	why = post_one(&rings.own);
 	if (why) {
 		finding_fail(f, "%s", why);
+		end(c);
 		return;
 	}
 	if (*replaced)

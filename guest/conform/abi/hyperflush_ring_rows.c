@@ -52,7 +52,8 @@ static void refuses(struct conform *c, const void *row, struct finding *f)
 
 #define SERVED(name, ...) HF_ROW("ring.flush." name, serves, __VA_ARGS__)
 #define REFUSED(name, e, ...) \
-	HF_ROW("ring.refused." name, refuses, .set = SET_ONE, .result = e, __VA_ARGS__),
+	HF_ROW("ring.refused." name, refuses, .set = SET_ONE, .result = e, __VA_ARGS__)
+#define REFUSED_ROW(...) REFUSED(__VA_ARGS__),
 
 static const struct check checks[] = {
 	SERVED("one", .set = SET_ONE),
@@ -72,11 +73,11 @@ static const struct check checks[] = {
 	SERVED("seven-banks-and-a-range", .set = SET_1_64, .extra_banks = 0x7c, .cover = 1,
 	       HF_SLOT_0),
 	SERVED("whole-space", .set = SET_ONE, HF_RANGE(0, HF_COUNT_ALL, HF_ANY)),
-	REFUSED("length-0", HF_ESIZE, .longer = -40)
-		REFUSED("longer-than-slot", HF_ESIZE, .length = HF_RING_REQUEST_BYTES + 1)
-			REFUSED("longest-length", HF_ESIZE, .length = UINT32_MAX)
-				REFUSED("strong", HF_EFLAGS, .flags = HF_FLUSH_STRONG)
-					HF_BAD_REQUESTS(REFUSED)
+	REFUSED("length-0", HF_ESIZE, .longer = -40),
+	REFUSED("longer-than-slot", HF_ESIZE, .length = HF_RING_REQUEST_BYTES + 1),
+	REFUSED("longest-length", HF_ESIZE, .length = UINT32_MAX),
+	REFUSED("strong", HF_EFLAGS, .flags = HF_FLUSH_STRONG),
+	HF_BAD_REQUESTS(REFUSED_ROW)
 };
 
 const struct check_table conform_hyperflush_ring_rows = {

@@ -71,24 +71,16 @@ static int bad_usage(const char *what, const char *value)
 	return RUN_BAD_INPUT;
 }
 
-static bool want_abis(struct conform *c, char *list)
+static bool want_abi(void *ctx, const char *word)
 {
-	char *save = NULL, *word = strtok_r(list, ",", &save);
+	bool all = !strcmp(word, "all"), known = all;
+	struct conform *c = ctx;
 
-	if (!word)
-		return false;
-	memset(c->wanted, 0, sizeof(c->wanted));
-	for (; word; word = strtok_r(NULL, ",", &save)) {
-		bool all = !strcmp(word, "all"), known = all;
-
-		for (size_t i = 0; i < ABIS; i++) {
-			if (all || !strcmp(word, abis[i].name))
-				c->wanted[i] = known = true;
-		}
-		if (!known)
-			return false;
+	for (size_t i = 0; i < ABIS; i++) {
+		if (all || !strcmp(word, abis[i].name))
+			c->wanted[i] = known = true;
 	}
-	return true;
+	return known;
 }
 
 /* -1: go on; else the exit status. */
@@ -112,7 +104,8 @@ static int parse(struct conform *c, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (opt) {
 		case 'a':
-			if (!want_abis(c, optarg))
+			memset(c->wanted, 0, sizeof(c->wanted));
+			if (!options_words(optarg, want_abi, c))
 				return bad_usage("bad list of ABIs", "");
 			break;
 		case 'o':

@@ -53,6 +53,18 @@ bool options_u64(const char *text, uint64_t *out)
 	return !*end && !errno;
 }
 
+bool options_words(char *text, bool (*add)(void *ctx, const char *word), void *ctx)
+{
+	char *save = NULL, *word = strtok_r(text, ",", &save);
+
+	if (!word)
+		return false;
+	for (; word; word = strtok_r(NULL, ",", &save))
+		if (!add(ctx, word))
+			return false;
+	return true;
+}
+
 /* "4" or "2-4" at *text; leaves *text behind it. */
 static bool parse_range(const char **text, unsigned long *first, unsigned long *last)
 {

@@ -28,6 +28,10 @@ bool options_number(const char *text, unsigned min, unsigned max, unsigned *out)
 /* A decimal number of 64 bits, and nothing else. */
 bool options_u64(const char *text, uint64_t *out);
 
+/* Calls add() with each word of "a,b", which is cut up. False at the first that it refuses, or
+ * without any. */
+bool options_words(char *text, bool (*add)(void *ctx, const char *word), void *ctx);
+
 /*
  * "0,2-4" into `list`, in that order. False if malformed, empty, or longer
  * than `max` numbers.

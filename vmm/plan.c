@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
@@ -56,21 +55,9 @@ static const char usage[] =
 	"  --out DIR         where SUITE.json and SUITE.gp go; default .\n"
 	"Exit status as for `hyperflush run`.\n";
 
-/* Calls `add` for each comma-separated word. False at the first that it refuses, or without any. */
-static bool parse_list(struct plan *plan, char *list, bool (*add)(struct plan *, const char *))
+static bool add_backend(void *ctx, const char *word)
 {
-	char *save = NULL, *word = strtok_r(list, ",", &save);
-
-	if (!word)
-		return false;
-	for (; word; word = strtok_r(NULL, ",", &save))
-		if (!add(plan, word))
-			return false;
-	return true;
-}
-
-static bool add_backend(struct plan *plan, const char *word)
-{
+	struct plan *plan = ctx;
 	int id = backend_by_name(word);
 
 	if (id < 0 || id >= HF_BACKEND_COUNT)
@@ -79,8 +66,10 @@ static bool add_backend(struct plan *plan, const char *word)
 	return true;
 }
 
-static bool add_targets(struct plan *plan, const char *word)
+static bool add_targets(void *ctx, const char *word)
 {
+	struct plan *plan = ctx;
+
 	return plan->target_count < PLAN_MAX_TARGET_COUNTS &&
 	       options_number(word, 1, MACHINE_MAX_VCPUS - 1, &plan->targets[plan->target_count++]);
 }
@@ -170,11 +159,11 @@ int plan_parse(struct plan *plan, int argc, char **argv)
 				return bad_usage("no suite ", optarg);
 			break;
 		case 'b':
-			if (!parse_list(plan, optarg, add_backend))
+			if (!options_words(optarg, add_backend, plan))
 				return bad_usage("bad list of backends", "");
 			break;
 		case 't':
-			if (!parse_list(plan, optarg, add_targets))
+			if (!options_words(optarg, add_targets, plan))
 				return bad_usage("bad list of targets", "");
 			break;
 		case 'n':

@@ -50,6 +50,8 @@ static void no_time(struct conform *c, const void *row, struct finding *f)
 struct side {
 	paddr_t from, to; /* `to`: where the other one is sent */
 	u32 other;
+	u32 round;		 /* that it has begun, from 1 */
+	const struct side *peer; /* the other one's */
 	_Alignas(64) struct detach_1 request;
 	u64 moved, found; /* told that the other was; found itself to be */
 	u64 refused, slow;
@@ -63,9 +65,14 @@ static u64 ask_each_other(void *arg)
 	u64 *word = lazy_word_here();
 
 	for (u32 i = 0; i < ROUNDS; i++) {
-		u64 was = lazy.word, start = rdtsc();
+		u64 was = lazy.word;
 
 		lazy_set(&lazy);
+		__atomic_store_n(&s->round, i + 1, __ATOMIC_RELAXED);
+		while (__atomic_load_n(&s->peer->round, __ATOMIC_RELAXED) <= i)
+			cpu_pause(); /* so that the calls meet */
+		u64 start = rdtsc();
+
 		s->request = detach_1(s->from, s->to, HF_DETACH_MAX_US);
 		s->request.bank = lazy_bit_of(s->other);
 		s->refused += hypercall_hyperflush(HF_CALL_DETACH, virt_to_phys(&s->request),
@@ -92,7 +99,8 @@ static void each_other(struct conform *c, const void *row, struct finding *f)
 	for (u32 i = 0; i < 2; i++)
 		side[i] = (struct side){ .from = probe_root(c->probes, 1),
 					 .to = probe_root(c->probes, LAZY_OTHER),
-					 .other = 2 - i };
+					 .other = 2 - i,
+					 .peer = &side[1 - i] };
 	probe_post(c->probes, 1, ask_each_other, &side[0]);
 	probe_post(c->probes, 2, ask_each_other, &side[1]);
 	probe_wait(c->probes, 1);
@@ -119,11 +127,33 @@ static u64 ask_once(void *arg)
 	return hypercall_hyperflush(HF_CALL_DETACH, virt_to_phys(r), sizeof(*r));
 }
 
-/* M-DETACH-7 */
+struct caller {
+	struct hf_small request;
+	u32 begun, end;
+};
+
+/* In the host most of the time, where what it is asked stays until it leaves. */
+static u64 call_until_told(void *arg)
+{
+	struct caller *me = arg;
+
+	while (!__atomic_load_n(&me->end, __ATOMIC_RELAXED)) {
+		hypercall_hyperflush(HF_CALL_FLUSH, virt_to_phys(&me->request),
+				     sizeof(me->request));
+		__atomic_store_n(&me->begun, 1, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+/*
+ * M-DETACH-7. The target makes calls all the time, so that a question waits for its answer, and
+ * another may come meanwhile.
+ */
 static void two_initiators(struct conform *c, const void *row, struct finding *f)
 {
 	static const struct move_row one = { .who = { { .cpu = 1, .state = HF_LAZY } } };
 	static _Alignas(64) struct detach_1 theirs, ours;
+	static _Alignas(64) struct caller target;
 	struct cpumask cpus = { 0 };
 	u32 mine = 0, other = 0, wrong = 0;
 
@@ -136,10 +166,19 @@ static void two_initiators(struct conform *c, const void *row, struct finding *f
 		ours = detach_1(from, to, HF_DETACH_MAX_US);
 		theirs = detach_1(from, pt_kernel_root(), HF_DETACH_MAX_US);
 		ours.bank = theirs.bank = lazy_bit_of(1);
+		target = (struct caller){ .request = hf_small(lazy_bit_of(0) |
+							      lazy_bit_of(LAZY_OTHER)) };
+		probe_post(c->probes, 1, call_until_told, &target);
+		while (!__atomic_load_n(&target.begun, __ATOMIC_RELAXED))
+			cpu_pause();
 		probe_post(c->probes, LAZY_OTHER, ask_once, &theirs);
+		for (u32 wait = i; wait; wait--)
+			cpu_pause();
 		u64 result = ask_once(&ours);
 
 		result |= probe_wait(c->probes, LAZY_OTHER);
+		__atomic_store_n(&target.end, 1, __ATOMIC_RELAXED);
+		probe_wait(c->probes, 1);
 		u64 word = lazy_word(1);
 		u64 expected = ours.bank     ? to | HF_MOVED
 			       : theirs.bank ? pt_kernel_root() | HF_MOVED

@@ -160,6 +160,9 @@ static void old_is_left(struct conform *c, const void *row, struct finding *f)
 	else
 		wrmsr(HF_MSR_RING, 0);
 	fill(&rings.own, 0);
+	/* Values that no host writes, so that it is seen whatever it writes. */
+	rings.own.ring->completed = rings.own.ring->need_doorbell = POSTER_UNTOLD;
+	rings.own.ring->error = POSTER_UNTOLD;
 	rings.own.tail++;
 	__atomic_store_n(&rings.own.ring->tail, rings.own.tail, __ATOMIC_SEQ_CST);
 	memcpy(before, rings.own.ring, PAGE_SIZE);
@@ -294,8 +297,11 @@ static void doorbells_for_nothing(struct conform *c, const void *row, struct fin
 	(void)row;
 	if (!begin(c, 0, f))
 		return;
-	for (u32 i = 0; i < ROUNDS; i++)
+	for (u32 i = 0; i < ROUNDS; i++) {
 		poster_doorbell();
+		for (u32 wait = i * i % 997; wait; wait--) /* some find the host asleep again */
+			cpu_pause();
+	}
 	finding_of(f, post_one(&rings.own), true, "a post after them is served");
 	end(c);
 }

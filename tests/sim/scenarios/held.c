@@ -13,7 +13,7 @@
 #define OLD   0x100ul
 #define CHILD 0xc0ul
 
-static struct mm *a, *child;
+static struct mm *a, *b, *child;
 
 /* So many pages from VA_A on; another one keeps their table. */
 static void begin(u32 pages)
@@ -296,15 +296,15 @@ static void unmap_and_end(void *arg)
 
 static void begin_another(void *arg)
 {
-	struct mm *b = mm_create();
+	struct mm *another = mm_create();
 	paddr_t page;
 
 	(void)arg;
-	EXPECT(b && mm_map(b, VA_A, PAGE_SIZE, PROT_WRITE, 0) == (s64)VA_A);
-	mm_lock(b);
-	EXPECT(fault_locked(b, VA_A, ACCESS_WRITE, &page) == 0);
-	mm_unlock(b);
-	mm_put(b);
+	EXPECT(another && mm_map(another, VA_A, PAGE_SIZE, PROT_WRITE, 0) == (s64)VA_A);
+	mm_lock(another);
+	EXPECT(fault_locked(another, VA_A, ACCESS_WRITE, &page) == 0);
+	mm_unlock(another);
+	mm_put(another);
 	exit_reap();
 }
 
@@ -365,6 +365,47 @@ static void set_up_join(void)
 	scene_thread(2, "store", a, store_two, NULL);
 }
 
+/*
+ * A CPU leaves the mm and keeps its translations by PCID. If it is away as the page goes, it
+ * is no target, and the host flushes it not: it must not take them back.
+ */
+static void come_and_go(void *arg)
+{
+	u64 v;
+
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		bool late = announced(), ok = user_load(VA_A, &v);
+
+		EXPECT(!ok || (v == OLD && !late));
+		thread_yield();
+	}
+}
+
+static void load_own(void *arg)
+{
+	u64 v;
+
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		EXPECT(user_load(VA_A, &v) && v == 2);
+		thread_yield();
+	}
+}
+
+static void set_up_return(void)
+{
+	begin(1);
+	b = scene_mm("B");
+	scene_map(b, VA_A, 1, PROT_WRITE);
+	scene_touch(b, VA_A, 2);
+	scene_thread(0, "unmap", a, unmap_and_wait, NULL);
+	scene_thread(1, "a1", a, come_and_go, NULL);
+	scene_thread(1, "b1", b, load_own, NULL);
+	scene_thread(2, "a2", a, come_and_go, NULL);
+	scene_thread(2, "b2", b, load_own, NULL);
+}
+
 #define RING_SCENARIO(scene, text, count, fn)                                                  \
 	{                                                                                      \
 		.name = scene, .what = text, .cpus = count, .flush = "hyperflush", .setup = fn \
@@ -382,5 +423,11 @@ const struct sim_scenario held_scenarios[] = {
 	RING_SCENARIO("held-exit", "the mm ends while its pages are held", 3, set_up_exit),
 	RING_SCENARIO("held-fork", "a child shares the page that is held", 3, set_up_fork),
 	RING_SCENARIO("held-join", "CPUs come to the mm meanwhile", 3, set_up_join),
+	{ .name = "held-return",
+	  .what = "CPUs come back to it, and have kept translations by PCID",
+	  .cpus = 3,
+	  .pcids = 2,
+	  .flush = "hyperflush",
+	  .setup = set_up_return },
 	{ 0 },
 };

@@ -8,7 +8,7 @@ unit_flags_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
-unit_asan  := hypercall hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
+unit_asan  := hypercall hypercall_ranges hypercall_fence hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
 	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan ktap \
 	      histogram trace watch tracer sink stats_json findings
 unit_tsan  := flush_threads ring_threads ring_service detach_threads console trace
@@ -19,7 +19,9 @@ unit_watch   := vmm/watch.c vmm/trace.c vmm/histogram.c
 unit_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.c vmm/gmem.c tests/unit/fake_kvm.c \
 		tests/unit/service_fixture.c $(unit_watch)
 
-unit_of_hypercall        := vmm/hypercall.c
+unit_of_hypercall        := vmm/hypercall.c tests/unit/request_fixture.c
+unit_of_hypercall_ranges := vmm/hypercall.c tests/unit/request_fixture.c
+unit_of_hypercall_fence  := vmm/hypercall.c tests/unit/request_fixture.c
 unit_of_hypercall_detach := vmm/hypercall.c
 unit_of_flush            := vmm/flush.c vmm/hypercall.c
 unit_of_flush_threads    := vmm/flush.c vmm/hypercall.c

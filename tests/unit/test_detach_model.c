@@ -178,7 +178,7 @@ static void check_call(const struct machine *m, const struct detach_roots *roots
 	explorer_fail("a request is served that nobody waits for");
 }
 
-/* As vmm/vcpu.c does it; test_vcpu.c has the original. */
+/* As vmm/vcpu.c does it; test_vcpu_detach.c has the original. */
 static void move_root(struct machine *m, unsigned id)
 {
 	struct detach_slot *slot = &m->slots[(size_t)id * SPREAD];

@@ -9,7 +9,7 @@ unit_flags_tsan  := -O1 -fsanitize=thread
 unit_flags_model := -O2
 
 unit_asan  := hypercall hypercall_ranges hypercall_fence hypercall_detach flush flush_threads ring ring_threads ring_service doorbell detach detach_threads elf gmem cpuid acpi serial console \
-	      result report placement stopper harness service service_detach service_ring vcpu backend caveat plan ktap \
+	      result report placement stopper harness service service_detach service_ring vcpu vcpu_detach backend caveat plan ktap \
 	      histogram trace watch tracer sink stats_json findings
 unit_tsan  := flush_threads ring_threads ring_service detach_threads console trace
 unit_model := flush_model ring_model detach_model
@@ -18,6 +18,7 @@ unit_model := flush_model ring_model detach_model
 unit_watch   := vmm/watch.c vmm/trace.c vmm/histogram.c
 unit_service := vmm/service.c vmm/detach.c vmm/hypercall.c vmm/flush.c vmm/ring.c vmm/gmem.c tests/unit/fake_kvm.c \
 		tests/unit/service_fixture.c $(unit_watch)
+unit_vcpu    := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/unit/fake_kvm.c tests/unit/vcpu_fixture.c $(unit_watch)
 
 unit_of_hypercall        := vmm/hypercall.c tests/unit/request_fixture.c
 unit_of_hypercall_ranges := vmm/hypercall.c tests/unit/request_fixture.c
@@ -48,7 +49,8 @@ unit_of_harness          := vmm/harness.c vmm/placement.c vmm/stopper.c vmm/gmem
 unit_of_service          := $(unit_service)
 unit_of_service_detach   := $(unit_service)
 unit_of_service_ring     := $(unit_service)
-unit_of_vcpu             := vmm/vcpu.c vmm/flush.c vmm/gmem.c vmm/cpuid.c tests/unit/fake_kvm.c $(unit_watch)
+unit_of_vcpu             := $(unit_vcpu)
+unit_of_vcpu_detach      := $(unit_vcpu)
 unit_of_backend          := vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_caveat           := vmm/caveat.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
 unit_of_plan             := vmm/plan.c vmm/options.c vmm/backend.c vmm/cpuid.c tests/unit/fake_kvm.c
@@ -112,6 +114,7 @@ $(eval $(call unit_mutants_of,ring_order,model,ring_model,ring,$(unit_explored))
 $(eval $(call unit_mutants_of,doorbell,asan,doorbell,doorbell,$(unit_fake_poll)))
 $(eval $(call unit_mutants_of,ring_service,asan,ring_service,ring_service))
 $(eval $(call unit_mutants_of,vcpu,asan,vcpu,vcpu,$(unit_fake_kvm)))
+$(eval $(call unit_mutants_of,vcpu_detach,asan,vcpu_detach,vcpu,$(unit_fake_kvm)))
 $(eval $(call unit_mutants_of,histogram,asan,histogram,histogram))
 $(eval $(call unit_mutants_of,trace,asan,trace,trace))
 $(eval $(call unit_mutants_of,watch,asan,watch,watch))

@@ -28,6 +28,51 @@ static void plain_flush(void **state)
 	run(is_only_flushed);
 }
 
+/* An interrupt whose delivery the kick has cut short is KVM's to deliver. */
+static enum run_end is_interrupted(unsigned entry)
+{
+	if (entry == 0) {
+		fake.sregs.interrupt_bitmap[2] = 1ull << 17;
+		flush_post(&machine.flush, 0);
+		return KICKED;
+	}
+	EXPECT(fake.flushes == 1);
+	stop();
+	return KICKED;
+}
+
+/* M-FLUSH-11 */
+static void interrupt_is_not_repeated(void **state)
+{
+	(void)state;
+	run(is_interrupted);
+}
+
+/* In long mode CS.L is the guest's, outside of it means nothing: no guest makes the host fail. */
+static enum run_end leaves_long_mode(unsigned entry)
+{
+	if (entry == 0) {
+		fake.sregs.cs.l = 1;
+	} else if (entry == 1) {
+		EXPECT(fake.sregs.cs.l);
+		fake.sregs.efer = 0;
+	}
+	EXPECT(fake.flushes == entry);
+	if (entry == 2)
+		stop();
+	else
+		flush_post(&machine.flush, 0);
+	return KICKED;
+}
+
+/* M-FLUSH-11 */
+static void flushed_in_any_mode(void **state)
+{
+	(void)state;
+	run(leaves_long_mode);
+	assert_int_equal(fake.entries, 3);
+}
+
 static struct hf_vcpu_state *state_page(void)
 {
 	return gmem_ptr(&machine.mem, STATE, sizeof(struct hf_vcpu_state));
@@ -85,8 +130,8 @@ static void failing_host(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		VCPU_TEST(plain_flush),
-		VCPU_TEST(state_is_written),
+		VCPU_TEST(plain_flush),		VCPU_TEST(interrupt_is_not_repeated),
+		VCPU_TEST(flushed_in_any_mode), VCPU_TEST(state_is_written),
 		VCPU_TEST(failing_host),
 	};
 

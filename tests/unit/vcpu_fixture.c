@@ -13,6 +13,7 @@
 #define RAM_BYTES (1u << 20)
 #define CR4	  0x206a0u /* PGE and PCIDE set */
 #define CR4_PGE	  0x80u
+#define EFER_LMA  0x400u
 #define MAX_RUNS  100u
 
 struct machine machine;
@@ -58,9 +59,21 @@ static int exits(void)
 	return 0;
 }
 
+/* Linux's kvm_is_valid_sregs(), and what __set_sregs() makes of interrupt_bitmap. */
+static bool takes(const struct kvm_sregs *sregs)
+{
+	static const uint64_t none[sizeof(sregs->interrupt_bitmap) / sizeof(uint64_t)];
+
+	if (memcmp(sregs->interrupt_bitmap, none, sizeof(none)))
+		violated("an interrupt is injected once more");
+	if (!(sregs->efer & EFER_LMA) && sregs->cs.l)
+		violated("CS.L outside long mode: KVM refuses it");
+	return !violation;
+}
+
 static void sync_regs(void)
 {
-	if (!(vcpu.run->kvm_dirty_regs & KVM_SYNC_X86_SREGS))
+	if (!(vcpu.run->kvm_dirty_regs & KVM_SYNC_X86_SREGS) || !takes(&vcpu.run->s.regs.sregs))
 		return;
 	fake.sregs = vcpu.run->s.regs.sregs;
 	fake.flipped = false;
@@ -110,6 +123,7 @@ static int set_sregs(const struct kvm_sregs *sregs)
 {
 	if (fake.set_error)
 		return machine_failed(&machine, "KVM_SET_SREGS", fake.set_error);
+	takes(sregs);
 	if ((sregs->cr4 ^ fake.sregs.cr4) != CR4_PGE)
 		violated("a flush that flushes nothing");
 	if (atomic_load(word()) == (TO | HF_MOVED) && sregs->cr3 != TO)

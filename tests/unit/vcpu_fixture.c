@@ -134,6 +134,15 @@ static int set_sregs(const struct kvm_sregs *sregs)
 	return 0;
 }
 
+static void accept_init(void)
+{
+	if (!fake.init_comes)
+		return;
+	fake.init_comes = false;
+	fake.mp_state = KVM_MP_STATE_RUNNABLE;
+	fake.sregs.cr3 = 0;
+}
+
 int machine_ioctl_named(struct machine *m, int fd, unsigned long request, const char *name,
 			void *arg)
 {
@@ -147,6 +156,7 @@ int machine_ioctl_named(struct machine *m, int fd, unsigned long request, const 
 		*(struct kvm_sregs *)arg = fake.sregs;
 		return 0;
 	case KVM_GET_MP_STATE:
+		accept_init();
 		*(struct kvm_mp_state *)arg = (struct kvm_mp_state){ fake.mp_state };
 		return 0;
 	default:

@@ -33,6 +33,7 @@ extern struct detach_slot *slot;
 extern struct fake {
 	struct kvm_sregs sregs;
 	uint32_t mp_state;
+	bool init_comes; /* when KVM_GET_MP_STATE is asked; it clears CR3 */
 	bool exit_pending;
 	uint64_t exit_root;	    /* which it uses to finish the exit */
 	unsigned fragments;	    /* further exits that finishing it leads to */

@@ -14,7 +14,8 @@ static u16 port(void)
 	return (u16)cmdline_u64("harness", 0);
 }
 
-bool harness_present(void)
+/* True if the command line names the device. */
+static bool present(void)
 {
 	return port() != 0;
 }
@@ -23,7 +24,7 @@ int harness_call(struct harness_page *page)
 {
 	static struct harness_page *shared; /* a page of its own, below 4 GiB */
 
-	if (!harness_present()) {
+	if (!present()) {
 		page->status = HARNESS_ENOTSUP;
 		strlcpy(page->text, "no harness device", sizeof(page->text));
 		return page->status;

@@ -6,9 +6,6 @@
 #include "guest/lib/types.h"
 #include "shared/harness.h"
 
-/* True if the command line names the device. */
-bool harness_present(void);
-
 /*
  * Carries out page->op; the reply is in the same page. Returns page->status; the
  * reason for anything but HARNESS_EOK is in page->text. Thread context; one

@@ -7,8 +7,8 @@
 #include "guest/cpu/paging.h"
 #include "guest/stress/findings.h"
 
-#define STAMP_OWNER_MAX	 0x7ffu
-#define STAMP_CHILD	 0x800u /* set in the owner: a child's page, after it has written there */
+#define STAMP_CHILD \
+	0x800u /* set in the owner, which is less: a child's page, after it has written there */
 #define STAMP_GENERATION 0xffffffu
 
 /*

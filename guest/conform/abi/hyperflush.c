@@ -130,7 +130,7 @@ static void serves(struct conform *c, const void *row, struct finding *f)
 }
 
 /* A fence flushes nothing: its result is all that is looked at. */
-void hf_answers(struct conform *c, const void *row, struct finding *f)
+static void answers(struct conform *c, const void *row, struct finding *f)
 {
 	struct attempt a;
 
@@ -312,7 +312,7 @@ static void flush_of_waiting(struct conform *c, const void *row, struct finding 
 }
 
 #define SERVED(name, ...) HF_ROW("flush." name, serves, __VA_ARGS__)
-#define FENCE(name, ...)  HF_ROW("fence." name, hf_answers, .nr = HF_CALL_FENCE, __VA_ARGS__)
+#define FENCE(name, ...)  HF_ROW("fence." name, answers, .nr = HF_CALL_FENCE, __VA_ARGS__)
 
 static const struct check checks[] = {
 	HF_ROW("call-needs-page", call_needs_page, .set = SET_ONE),

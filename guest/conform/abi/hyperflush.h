@@ -48,10 +48,6 @@ bool hf_request(const struct hf_row *row, u8 bytes[HF_ROW_BYTES], size_t *len, s
 /* The same with its call. */
 bool hf_attempt(struct conform *c, const struct hf_row *row, struct attempt *a, struct finding *f);
 
-/* Checks that rows are for: a call that is refused, or served with nobody to look at. */
-void hf_refuses(struct conform *c, const void *row, struct finding *f);
-void hf_answers(struct conform *c, const void *row, struct finding *f);
-
 /* A flush of `count` CPUs of the first bank, in 40 bytes. */
 struct hf_small {
 	struct hf_flush head;

@@ -9,7 +9,7 @@
 
 #define OUT_IMM8 0xe7 /* first byte of the code page: OUT to an immediate port */
 
-void hf_refuses(struct conform *c, const void *row, struct finding *f)
+static void refuses(struct conform *c, const void *row, struct finding *f)
 {
 	struct attempt a;
 
@@ -53,14 +53,14 @@ static void read_once(struct conform *c, const void *row, struct finding *f)
 }
 
 #define REFUSED(name, e, ...) \
-	HF_ROW("refused." name, hf_refuses, .set = SET_ONE, .result = e, __VA_ARGS__)
+	HF_ROW("refused." name, refuses, .set = SET_ONE, .result = e, __VA_ARGS__)
 #define REFUSED_ROW(...) REFUSED(__VA_ARGS__),
 
 static const struct check checks[] = {
 	REFUSED("call-beyond-all", HF_ENOSYS, .nr = UINT64_MAX),
 	REFUSED("call-100", HF_ENOSYS, .nr = 100),
 	REFUSED("call-high-half", HF_ENOSYS, .nr = 1ull << 32 | HF_CALL_FLUSH),
-	HF_ROW("refused.length-0", hf_refuses, .result = HF_ESIZE, .longer = -32),
+	HF_ROW("refused.length-0", refuses, .result = HF_ESIZE, .longer = -32),
 	REFUSED("longer-than-limit", HF_ESIZE, .longer = HF_MAX_REQUEST_BYTES),
 	REFUSED("65-ranges", HF_ESIZE,
 		HF_RANGES(HF_MAX_RANGES + 1, HF_PAGE_OF_SLOT_0, 1, HF_PAGE_4K, HF_ANY)),

@@ -18,7 +18,6 @@
 struct poster {
 	struct hf_ring *ring; /* a page of its own; NULL: the host has none */
 	u64 posted;	      /* FIRST_POST and so many; the ring's tail is its lower half */
-	u64 judged;	      /* of them: their status has been looked at */
 };
 
 static struct {
@@ -35,7 +34,7 @@ void ring_init_cpu(u16 doorbell)
 		panic("ring: no memory");
 	rings.doorbell = doorbell;
 	p->ring = phys_to_virt(page);
-	p->posted = p->judged = FIRST_POST;
+	p->posted = FIRST_POST;
 	p->ring->tail = (u32)FIRST_POST; /* where a new ring begins: M-RING-2 */
 	wrmsr(HF_MSR_RING, page | 1);
 }
@@ -55,17 +54,6 @@ static u64 completed(u32 cpu)
 
 	/* The ring holds less than 2^32 entries: the difference tells the upper half. */
 	return posted - ((u32)posted - index);
-}
-
-/* A refused request has flushed nobody, and nobody else would notice. */
-static void judge(struct poster *p)
-{
-	for (u64 end = completed(cpu_id()); p->judged < end; p->judged++) {
-		s32 status = p->ring->entry[p->judged % HF_RING_ENTRIES].status;
-
-		if (status)
-			panic("ring: entry %lu refused: %d", p->judged, status);
-	}
 }
 
 static void check(const struct hf_ring *ring)
@@ -93,15 +81,6 @@ static void fill(struct hf_ring_entry *entry, const struct flush_request *req,
 	entry->length = (u32)length;
 }
 
-static void wait_for_room(struct poster *p)
-{
-	u64 oldest = p->posted + 1 - HF_RING_ENTRIES;
-
-	if (!ring_done(cpu_id(), oldest))
-		ring_wait(cpu_id(), oldest);
-	judge(p);
-}
-
 u64 ring_post(const struct flush_request *req)
 {
 	struct poster *p = &rings.cpu[cpu_id()];
@@ -109,7 +88,7 @@ u64 ring_post(const struct flush_request *req)
 
 	ASSERT(!(req->flags & FLUSH_STRONG));
 	preempt_disable();
-	wait_for_room(p);
+	ring_wait(cpu_id(), p->posted + 1 - HF_RING_ENTRIES); /* the slot's last post is done */
 	if (cpumask_test(&remote, cpu_id())) {
 		cpumask_clear(&remote, cpu_id());
 		flush_tlb_local(req);
@@ -142,7 +121,18 @@ void ring_submit(void)
 
 bool ring_done(u32 cpu, u64 ticket)
 {
-	return completed(cpu) >= ticket;
+	const struct hf_ring_entry *entry =
+		&rings.cpu[cpu].ring->entry[(ticket - 1) % HF_RING_ENTRIES];
+
+	if (completed(cpu) < ticket)
+		return false;
+	/*
+	 * A refused request has flushed nobody, and what waits for it is about to be used again.
+	 * No slot is filled anew before this has looked: ring_post().
+	 */
+	if (entry->status)
+		panic("ring: entry %lu refused: %d", ticket - 1, entry->status);
+	return true;
 }
 
 void ring_wait(u32 cpu, u64 ticket)

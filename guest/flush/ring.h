@@ -28,7 +28,7 @@ void ring_submit(void);
 
 /*
  * True: no target of that post of `cpu` uses a translation that was stale then. Acquire: what
- * is done to the memory afterwards comes after the flush.
+ * is done to the memory afterwards comes after the flush. Panics if the host refused the post.
  */
 bool ring_done(u32 cpu, u64 ticket);
 

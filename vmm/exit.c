@@ -38,10 +38,14 @@ static int handle_xen(struct vcpu *v)
 
 static int handle_shutdown(struct vcpu *v)
 {
-	/* On AMD the state is undefined then (APM vol 2 15.14.3) and KVM has reset the vCPU. */
+	/*
+	 * On AMD the state is undefined then (APM vol 2 15.14.3) and KVM has reset the vCPU. Its
+	 * tracepoint comes before that.
+	 */
 	if (v->run->s.regs.regs.rip == RESET_RIP) {
 		machine_stop(v->machine, RUN_CRASHED,
-			     "vCPU %u: triple fault; KVM has reset it, its registers are lost",
+			     "vCPU %u: triple fault; KVM has reset it, its registers are lost "
+			     "(rip: tracepoint kvm:kvm_exit)",
 			     v->index);
 		return 0;
 	}

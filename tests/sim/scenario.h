@@ -44,7 +44,7 @@ void scene_map(struct mm *mm, u64 va, u32 pages, unsigned prot);
 /* The frame at `va`, faulted in for writing; its first word becomes `content`. */
 u32 scene_touch(struct mm *mm, u64 va, u64 content);
 
-/* A thread of `mm`, which is one user more; it ends with scene_leave(). NULL: a kernel thread. */
+/* A thread of `mm`, which is one user more until its body has returned. NULL: a kernel thread. */
 struct sim_thread *scene_thread(unsigned cpu, const char *name, struct mm *mm,
 				void (*body)(void *arg), void *arg);
 

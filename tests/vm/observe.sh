@@ -6,8 +6,9 @@ trace=$scratch/trace
 DESCHEDULED_US=1000 # of a wait, in which its target did not run: much more than a wake-up takes
 
 # Runs a guest with both options; its own checks are other tests' business.
-observed() { # SUITE
-	"$VMM" run --cpus 4 --flush hyperflush --timeout "${TIMEOUT:-120}" --stats --trace "$trace" \
+observed() { # SUITE [VCPUS]
+	vcpus=${2:-4}
+	"$VMM" run --cpus "$vcpus" --flush hyperflush --timeout "${TIMEOUT:-120}" --stats --trace "$trace" \
 		--append "$1 backend=hyperflush" "$KERNEL" >"$log" 2>"$errors" </dev/null
 }
 
@@ -58,7 +59,7 @@ all_there() { # NAME
 	calls=$(lines '"name":"\(flush\|strong\|fence\|detach\)"')
 	verdict_on "$1: complete" "$(
 		array_of_lines || echo 'not an array with an object a line; '
-		equal tracks "$(lines '"name":"vCPU [0-3]","host_tid"')" 4
+		equal tracks "$(lines '"name":"vCPU [0-3]","host_tid"')" "$vcpus"
 		equal calls "$calls" "$(counter hypercalls)"
 		equal kicks "$(lines '"ph":"i".*"name":"kick"')" "$(counter kicks)"
 		equal flushes "$(lines '"name":"flush on entry"')" "$(counter service_flushes)"
@@ -83,14 +84,15 @@ observe_stopped() {
 	)"
 }
 
-# The control: strong flushes wait too, but for vCPUs that have a CPU each.
+# The control: strong flushes wait too, but for vCPUs that have a CPU each. One more is for the thread that writes the
+# trace: it takes longer than DESCHEDULED_US now and then, and a vCPU whose CPU it took is named, and rightly.
 observe_running() {
 	name="$where: trace of running vCPUs"
-	observed "suite=flush rounds=20 only=shapes"
+	observed "suite=flush rounds=20 only=shapes" 3
 	all_there "$name"
 	all=$(descheduled_waits) waits=$(lines '"name":"waits for vCPU')
-	if ! grep -q 'each on its own host CPU' "$log"; then
-		skip_run "$name: none is named" "4 vCPUs have no CPUs of their own"
+	if [ "$(nproc)" -lt 4 ] || ! grep -q 'each on its own host CPU' "$log"; then
+		skip_run "$name: none is named" "no CPU for each of 3 vCPUs, and one more"
 	elif [ "$all" -gt 0 ] && [ "${HF_TESTBED:-host}" != icount ]; then
 		skip_run "$name: none is named" "the host was busy"
 	else
